@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Protocol between outboardd's manager and a broker (outboard-esd, ...), on the socket "manager"
+ * that the broker inherits beside its listener "listen" (endpoint.sock). The manager is the more
+ * trusted side: a broker exits on a message that does not fit. The manager pushes, the broker
+ * never asks.
+ */
+#ifndef OB_MANAGER_BROKER_WIRE_H
+#define OB_MANAGER_BROKER_WIRE_H
+
+#include "base/wire.h"
+
+enum {
+	/* manager to broker */
+	BROKER_SETTINGS =
+		16, /* struct broker_settings, before everything else and at each change */
+	BROKER_ADD_CLIENT =
+		17, /* struct broker_client, one socket: the broker's end of an extension's */
+	BROKER_DROP_CLIENT = 18, /* struct broker_client: close it; its extension has ended */
+	BROKER_ENTITLE =
+		19, /* struct broker_entitled: that executable may come in through the listener */
+	BROKER_UNENTITLE = 20, /* struct broker_entitled, dev and ino alone count */
+
+	/* broker to manager */
+	BROKER_UP = 32,	     /* no body: attached, the listener is served */
+	BROKER_FAILED = 33,  /* struct wire_error: what it could not do; it exits after */
+	BROKER_CLIENTS = 34, /* struct broker_clients: sent at each change */
+};
+
+struct broker_settings {
+	uint32_t developer_mode; /* any program of root may come in */
+	uint32_t generation;	 /* of this broker: clients see it in RESTARTED */
+	uint64_t
+		scope_cgroup; /* id of the cgroup v2 folder that bounds what is seen; 0 the whole machine */
+};
+
+struct broker_client {
+	uint64_t child; /* parent-wire.h: the extension's process */
+	int32_t pid;
+	uint32_t entitlement_bits;
+	char identifier[256];
+	char team[16];
+	char digest[65];
+	char reserved[7];
+};
+
+struct broker_entitled {
+	uint64_t device, inode, ctime_ns, size; /* of the executable */
+	uint32_t entitlement_bits;
+	uint32_t reserved;
+	char identifier[256];
+	char team[16];
+};
+
+struct broker_clients {
+	uint32_t n_clients;
+	uint32_t reserved;
+};
+
+#endif
