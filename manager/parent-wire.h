@@ -48,7 +48,7 @@ struct parent_spawn {
 	uint32_t flags;	 /* PARENT_SPAWN_* */
 	char names[512]; /* OUTBOARD_FDS of the child: "control=3,endpoint=4" */
 };
-#define PARENT_SPAWN_CGROUP 0x1u	   /* descriptor [1] is the cgroup v2 folder to be born in */
+#define PARENT_SPAWN_CGROUP 0x1u /* descriptor [1] is the cgroup v2 folder to be born in */
 #define PARENT_SPAWN_DIES_WITH_PARENT 0x2u /* brokers do; extensions go on */
 
 struct parent_child {
