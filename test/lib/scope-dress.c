@@ -66,7 +66,7 @@ static void bind_note(struct bind *binds, size_t *n, const char *path)
 	}
 	binds[*n].fd = open(real, O_PATH | O_CLOEXEC);
 	if (binds[*n].fd >= 0)
-		STR_PUT(binds[(*n)++].path, real);
+		STR_PUT(binds[*n].path, real), (*n)++;
 }
 
 static int bind_make(const struct bind *bind)
@@ -127,11 +127,12 @@ static int dress_root(void)
 /* @file with @lines added, and with what it said of the same names taken out, bound over @file. */
 static int database_extend(const char *file, const char *copy, const char *const *lines)
 {
-	FILE *from = fopen(file, "re"), *to = fopen(copy, "we");
+	FILE *to = fopen(copy, "we"), *from;
 	char line[4096];
 
 	if (!to)
 		return fail(copy);
+	from = fopen(file, "re");
 	while (from && fgets(line, sizeof(line), from)) {
 		bool ours = false;
 

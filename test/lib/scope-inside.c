@@ -101,7 +101,6 @@ static void process_name(const char *pid)
 /* Names what lives beside pid 1 and ends it. */
 static int processes_end(void)
 {
-	_cleanup_free_ char *list = NULL;
 	int n = 0;
 
 	if (others_end(END_MSEC))
