@@ -126,6 +126,29 @@ static int print_stream(const struct verb *verb, int fd, bool json)
 	return r;
 }
 
+/* What is stored, then, with --follow, what comes: the latter ends only when outboardd does. */
+static int print_streams(const struct verb *verb, sd_bus_message *reply, bool json)
+{
+	int r = sd_bus_message_enter_container(reply, 'a', "h");
+	bool live = false;
+	int fd;
+
+	while (r >= 0 && (r = sd_bus_message_read(reply, "h", &fd)) > 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return verb_failed(verb, "%s", strerror(errno));
+		r = print_stream(verb, fd, json);
+		if (r != VERB_DONE)
+			return r;
+		if (live)
+			return verb_failed(
+				verb, "outboardd has ended, or this was read too slowly to follow");
+		live = true;
+	}
+	return r < 0 ? verb_failed(verb, "outboardd's answer cannot be read: %s", strerror(-r))
+		     : VERB_DONE;
+}
+
 int verb_log(const struct verb *verb, int argc, char **argv)
 {
 	bool json = false, follow = false;
@@ -142,7 +165,7 @@ int verb_log(const struct verb *verb, int argc, char **argv)
 	uint64_t since_usec = 0;
 	unsigned long n_lines = LINES_DEFAULT;
 	char *end = NULL;
-	int r, fd;
+	int r;
 
 	r = verb_parse(verb, argc, argv, options, ARRAY_SIZE(options), 0, 0, NULL);
 	if (r != 0)
@@ -157,8 +180,5 @@ int verb_log(const struct verb *verb, int argc, char **argv)
 			(uint32_t)n_lines, (int)follow);
 	if (r != VERB_DONE)
 		return r;
-	r = sd_bus_message_read(reply, "h", &fd);
-	if (r < 0 || (fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
-		return verb_failed(verb, "outboardd's answer cannot be read");
-	return print_stream(verb, fd, json);
+	return print_streams(verb, reply, json);
 }

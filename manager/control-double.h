@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Test only: a manager behind the D-Bus server that holds two extensions and one request in plain
+ * variables, so that the server and the tools can be tested without a registry, and each call has
+ * one visible effect.
+ *
+ * Extensions: org.example.agent of team EXAMPLETM1, waiting for approval; org.example.filter,
+ * running. Approving, denying, enabling and disabling change the state; activating
+ * "/opt/Refused.app" is refused by rule internal.error; activating
+ * "/opt/Waiting.app" begins a request that stays open; any other app one that completes at once.
+ */
+#ifndef OB_MANAGER_CONTROL_DOUBLE_H
+#define OB_MANAGER_CONTROL_DOUBLE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define DOUBLE_AGENT "0b5f1c9e-7a57-4a55-9d5c-6e1b0d9f1a01"
+#define DOUBLE_FILTER "0b5f1c9e-7a57-4a55-9d5c-6e1b0d9f1a02"
+
+/* Fork a server on a fresh control.sock under @root; returns when it listens. Its pid, or -errno. */
+pid_t double_start(const char *root, bool system_bus);
+void double_stop(pid_t pid);
+
+#endif
