@@ -51,6 +51,12 @@ says "a new session" 0 '^same$' --users -- "$lib/as-user" bob \
 says "where a service starts" 0 '/service$' -- \
 	"$lib/in-cgroup" service grep '^0::' /proc/self/cgroup
 
+says "a path that comes" 0 '^$' -- bash -c \
+	"$lib/await-path /tmp/a/b/c & mkdir -p /tmp/a/b; touch /tmp/a/b/c; wait \$!"
+says "a path that goes" 0 '^$' -- bash -c \
+	"touch /tmp/a; $lib/await-path --gone /tmp/a & rm /tmp/a; wait \$!"
+says "a path that does not come" 1 'timed out' -- "$lib/await-path" --seconds 1 /tmp/a/b
+
 # Killed: the world inside ends with its owner, and the next scope takes the folders away.
 exec {pipe}< <(exec "$scope" -- bash -c 'echo "$SCOPE_CGROUP"; exec sleep 600')
 owner=$!
