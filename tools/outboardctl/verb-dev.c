@@ -187,8 +187,11 @@ static int dev_run(
 		return verb_failed(verb, "%s", strerror(-r));
 	fflush(NULL);
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		/* Else it would wait for itself when the parent has nothing to give. */
+		fd_close(pair[0]);
 		child_run(pair[1], argv);
+	}
 	fd_close(pair[1]);
 	if (pid < 0) {
 		fd_close(pair[0]);
