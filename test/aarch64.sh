@@ -16,6 +16,6 @@ while IFS= read -r file; do
 		failed=1
 	fi
 	n=$((n + 1))
-done < <(ls base/*.c outboard/*.c manager/lib/*.c endpoint/lib/*.c 2>/dev/null | grep -v '/test-')
+done < <(find base outboard manager/lib endpoint/lib -maxdepth 1 -name '*.c' ! -name 'test-*' 2>/dev/null)
 echo "$n files"
 exit $failed
