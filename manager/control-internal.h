@@ -50,9 +50,11 @@ struct control {
 	const struct control_manager *functions;
 	void *manager;
 	sd_event *event;
-	sd_event_source *listen_source, *reap_source;
+	sd_event_source *listen_source, *reap_source, *turn_source;
 	struct control_link *links;
 	size_t n_links;
+	uint64_t silent_until_usec; /* of lines about peers */
+	unsigned n_unsaid;
 	int spare_fd;
 	struct control_bus *system_bus;
 	size_t n_calls; /* whose caller is being looked up */

@@ -4,14 +4,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include "base/fd.h"
 #include "base/log.h"
 #include "manager/control-internal.h"
 
 #define SEND_BYTES (256 * 1024)
+#define SILENCE_USEC (1000ull * 1000)
+/*
+ * sd-bus lets each peer announce a message of 128 MiB and allocates it at once. Calls of ours have
+ * a few hundred bytes, and nothing else in this process comes near this sum of large blocks.
+ */
+#define LARGE_BLOCKS_BYTES (16u << 20)
 
 static struct control_link *link_free(struct control_link *link)
 {
@@ -45,14 +53,29 @@ static int on_reap(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+/* Anybody can be refused as often as they like: that is one line a second, and a count. */
+static void say(struct control *control, enum log_id id, uid_t uid, const char *reason)
+{
+	uint64_t now = 0;
+
+	sd_event_now(control->event, CLOCK_MONOTONIC, &now);
+	if (now < control->silent_until_usec) {
+		control->n_unsaid++;
+		return;
+	}
+	log_event(id, "control.sock", "uid", LOG_NUMBER((long long)uid), "reason", reason, "unsaid",
+		LOG_NUMBER((long long)control->n_unsaid), NULL);
+	control->n_unsaid = 0;
+	control->silent_until_usec = now + SILENCE_USEC;
+}
+
 void control_link_drop(struct control_link *link, const char *why)
 {
 	if (link->dying)
 		return;
 	link->dying = true;
 	if (why)
-		log_event(LOG_PEER_BAD_MESSAGE, "control.sock", "uid",
-			LOG_NUMBER((long long)link->uid), "reason", why, NULL);
+		say(link->control, LOG_PEER_BAD_MESSAGE, link->uid, why);
 	sd_bus_detach_event(link->bus);
 	sd_event_source_set_enabled(link->control->reap_source, SD_EVENT_ONESHOT);
 }
@@ -163,8 +186,7 @@ static int accept_peer(struct control *control, int fd)
 	}
 	if (!has_room(control, peer.uid)) {
 		fd_close(fd);
-		log_event(LOG_PEER_REFUSED, "control.sock", "uid", LOG_NUMBER((long long)peer.uid),
-			"reason", "it has too many connections", NULL);
+		say(control, LOG_PEER_REFUSED, peer.uid, "it has too many connections");
 		return 0;
 	}
 	r = sd_bus_new(&bus);
@@ -179,9 +201,11 @@ static int accept_peer(struct control *control, int fd)
 	}
 	link->ready = true;
 	r = link_start(link, fd);
-	if (r < 0)
+	if (r < 0) {
+		say(control, LOG_PEER_REFUSED, peer.uid, strerror(-r));
 		link_free(link);
-	return r;
+	}
+	return 0;
 }
 
 /*
@@ -211,6 +235,19 @@ static int on_listen(sd_event_source *source, int listen_fd, uint32_t events, vo
 	return 0;
 }
 
+/* After each turn: one who is not root and announces too much costs all who are not root their links. */
+static int on_turn(sd_event_source *source, void *userdata)
+{
+	struct control *control = userdata;
+
+	if (mallinfo2().hblkhd <= LARGE_BLOCKS_BYTES)
+		return 0;
+	for (struct control_link *link = control->links; link; link = link->next)
+		if (!link->is_system_bus && link->uid != 0)
+			control_link_drop(link, "messages without bound");
+	return 0;
+}
+
 static int control_start(struct control *control, int listen_fd, bool system_bus)
 {
 	int r;
@@ -228,6 +265,10 @@ static int control_start(struct control *control, int listen_fd, bool system_bus
 		r = sd_event_add_defer(control->event, &control->reap_source, on_reap, control);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(control->reap_source, SD_EVENT_OFF);
+	/* Fixed, so that a large block is counted as one however many there were before. */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+	if (r >= 0)
+		r = sd_event_add_post(control->event, &control->turn_source, on_turn, control);
 	if (r >= 0)
 		r = control_changes_begin(control);
 	if (r >= 0 && system_bus)
@@ -261,6 +302,7 @@ struct control *control_free(struct control *control)
 	control->system_bus = control_bus_free(control->system_bus);
 	while (control->links)
 		link_free(control->links);
+	sd_event_source_disable_unref(control->turn_source);
 	sd_event_source_disable_unref(control->reap_source);
 	control_log_done(control);
 	control_shown_free(control);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -514,6 +515,35 @@ static void test_one_who_asks_without_reading_is_dropped(void **state)
 	assert_serves();
 }
 
+/* Announces a message of 64 MiB and sends nothing of it. */
+static int announce_as_nobody(void)
+{
+	static const unsigned char header[16] = { 'l', 1, 0, 1, 0, 0, 0, 4, 1, 0, 0, 0, 0x40, 0, 0,
+		0 };
+	int fd = connect_deaf();
+
+	if (send(fd, header, sizeof(header), MSG_NOSIGNAL) != sizeof(header))
+		return 1;
+	return is_closed(fd) ? 0 : 2;
+}
+
+/* Red without on_turn(): the server would keep the room for as long as the peer likes. */
+static void test_announced_messages_are_bounded(void **state)
+{
+	sd_bus *bus;
+
+	need_root();
+	if (mallinfo2().uordblks == 0) {
+		print_message("an allocator that counts nothing\n");
+		skip();
+	}
+	bus = connect_bus();
+	settle(bus);
+	assert_int_equal(as_nobody(announce_as_nobody), 0);
+	settle(bus);
+	sd_bus_close_unref(bus);
+}
+
 static int too_many_as_nobody(void)
 {
 	int fds[CONTROL_LINKS_UID + 1];
@@ -617,6 +647,7 @@ int main(void)
 		TEST(test_garbage_is_hung_up_on),
 		TEST(test_one_who_does_not_read_is_dropped),
 		TEST(test_one_who_asks_without_reading_is_dropped),
+		TEST(test_announced_messages_are_bounded),
 		TEST(test_connections_are_bounded),
 		TEST(test_the_log_is_read_and_followed),
 		TEST(test_the_log_is_bounded),
