@@ -345,15 +345,28 @@ static int listen_at(const char *root)
 	return fd;
 }
 
-static void __attribute__((noreturn)) serve(int listen_fd, bool system_bus)
+/* Ends as outboardd does, by freeing everything: a leak is then seen under a sanitizer. */
+static int serve(int listen_fd, bool system_bus)
 {
-	sd_event *event;
+	sd_event *event = NULL;
+	sigset_t mask;
+	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (sd_event_new(&event) < 0 ||
-		control_new(&functions, NULL, event, listen_fd, system_bus, &control) < 0)
-		_exit(1);
-	_exit(sd_event_loop(event) < 0);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	r = sd_event_new(&event);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = control_new(&functions, NULL, event, listen_fd, system_bus, &control);
+	if (r >= 0)
+		r = sd_event_loop(event);
+	control = control_free(control);
+	sd_event_unref(event);
+	fd_close(listen_fd);
+	return r < 0;
 }
 
 pid_t double_start(const char *root, bool system_bus)
@@ -366,13 +379,15 @@ pid_t double_start(const char *root, bool system_bus)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		serve(fd, system_bus);
+		exit(serve(fd, system_bus));
 	fd_close(fd);
 	return pid < 0 ? -errno : pid;
 }
 
-void double_stop(pid_t pid)
+bool double_stop(pid_t pid)
 {
+	int status;
+
 	kill(pid, SIGTERM);
-	waitpid(pid, NULL, 0);
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }

@@ -20,6 +20,7 @@
 
 /* Fork a server on a fresh control.sock under @root; returns when it listens. Its pid, or -errno. */
 pid_t double_start(const char *root, bool system_bus);
-void double_stop(pid_t pid);
+/* False: it did not end as it should, or had crashed before. */
+bool double_stop(pid_t pid);
 
 #endif

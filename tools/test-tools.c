@@ -50,8 +50,9 @@ static int remove_root(void **state)
 
 static int teardown(void **state)
 {
-	double_stop(server);
-	return remove_root(state);
+	bool ended = double_stop(server);
+
+	return remove_root(state) == 0 && ended ? 0 : -1;
 }
 
 /* Runs a shell line with $CTL and $SX, both outputs in @out. Its exit status. */
