@@ -178,9 +178,9 @@ int wire_listen(const char *path, mode_t mode, int backlog)
 	return TAKE_FD(fd);
 }
 
-int wire_connect(const char *path)
+static int connect_with(const char *path, int flags)
 {
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 	struct sockaddr_un address;
 	int r;
 
@@ -192,4 +192,14 @@ int wire_connect(const char *path)
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		return -errno;
 	return TAKE_FD(fd);
+}
+
+int wire_connect(const char *path)
+{
+	return connect_with(path, 0);
+}
+
+int wire_connect_nonblocking(const char *path)
+{
+	return connect_with(path, SOCK_NONBLOCK);
 }

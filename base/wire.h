@@ -110,5 +110,7 @@ int wire_dispatch(const struct wire_row *rows, size_t n_rows, uint32_t phase,
 int wire_pair(int ret_fds[static 2]);
 int wire_listen(const char *path, mode_t mode, int backlog);
 int wire_connect(const char *path);
+/* The same for who must not wait, and the descriptor does not block: -EAGAIN its backlog is full. */
+int wire_connect_nonblocking(const char *path);
 
 #endif
