@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What a system test needs around it, sourced inside a scope: outboardd started as a service is, a
+# team and signed apps, an app whose lines are awaited. Sets build's programs on PATH, $log to what
+# everybody has said; fail() prints the end of it. Needs $build.
+: "${build:?}"
+export OUTBOARD_LIBEXEC=$build/libexec PATH=$build/libexec:$build/test/lib:$build/tools/outboardctl:$PATH
+source_top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
+work=$(mktemp -d)
+log=$work/log
+app_program=$build/test/agents/test-app
+wait_s=20 # a ceiling for what takes milliseconds
+: >"$log"
+
+fail() { # WHAT EXPECTED HAPPENED
+	printf 'FAILED: %s\n  expected: %s\n  happened: %s\n' "$1" "$2" "${3:-nothing}"
+	tail -n 40 "$log" | sed 's/^/  | /'
+	exit 1
+}
+
+expect() { # WHAT PATTERN TEXT [not]
+	if grep -qE -e "$2" <<<"$3"; then
+		[ "${4:-}" = not ] && fail "$1" "nothing like $2" "$3"
+	else
+		[ "${4:-}" = not ] || fail "$1" "$2" "$3"
+	fi
+	return 0
+}
+
+# ---- outboardd ------------------------------------------------------------------------------------
+
+outboardd_start() {
+	in-cgroup outboardd "$OUTBOARD_LIBEXEC/outboardd" >>"$log" 2>&1 &
+	outboardd_pid=$!
+	await-path "$OUTBOARD_ROOT/run/outboard/control.sock" $wait_s ||
+		fail "outboardd" "its control socket" "none"
+	outboardctl status >>"$log" 2>&1 || fail "outboardd" "an answer to status" "$(tail -n 1 "$log")"
+}
+
+# The parent starts another one; what is asked meanwhile waits for it.
+outboardd_kill_manager() {
+	local manager
+	manager=$(pgrep -P "$outboardd_pid" -f outboardd-manager) ||
+		fail "outboardd" "a manager below $outboardd_pid" "$(ps --ppid "$outboardd_pid" -o pid,args)"
+	kill -9 "$manager"
+}
+
+outboardd_stop() {
+	kill "$outboardd_pid"
+	wait "$outboardd_pid"
+}
+
+property() { # IDENTIFIER NAME: of the active copy, or else of the newest
+	outboardctl list --json 2>>"$log" | jq -r --arg id "$1" --arg name "$2" \
+		'[.[] | select(.identifier == $id)] | sort_by(.active) | last | .[$name] // empty'
+}
+
+running_pid() { # IDENTIFIER: of its process, nothing when there is none
+	property "$1" pid | grep -v '^0$'
+}
+
+# ---- Apps -----------------------------------------------------------------------------------------
+
+team_start() { # NAME
+	team_key=$work/$1.key
+	outboardctl team generate "$1" "$team_key" >>"$log" 2>&1 ||
+		fail "team" "a key" "$(tail -n 1 "$log")"
+}
+
+app_install() { # FOLDER NAME VERSION AGENT [KEY=VALUE...]: signed, in FOLDER/NAME.app
+	local folder=$1 name=$2 version=$3 agent=$4 made=$work/made
+	shift 4
+	"$source_top/test/agents/make-app" "$made" "$name" "$version" "$app_program" "$agent" "$@"
+	app_sign "$made" "$name"
+	mkdir -p "$folder"
+	rm -rf "$folder/$name.app"
+	mv "$made/$name.app" "$folder/"
+}
+
+sign() { # BUNDLE ENTITLEMENTS
+	outboardctl sign --key "$team_key" --entitlements "$2" "$1" >>"$log" 2>&1 ||
+		fail "sign $1" "a signature" "$(tail -n 1 "$log")"
+}
+
+app_sign() { # FOLDER NAME: the inner one first, since the outer signature covers it
+	sign "$1/$2.app/Contents/Library/SystemExtensions/org.example.$2.agent.systemextension" \
+		"$1/$2.agent.entitlements"
+	sign "$1/$2.app" "$1/$2.entitlements"
+}
+
+app_start() { # USER COMMAND...: what it prints is awaited below
+	local user=$1 pipe
+	shift
+	pipe=$(mktemp -u "$work/app.XXXXXX")
+	mkfifo "$pipe"
+	as-user "$user" "$@" >"$pipe" 2>&1 &
+	app_pid=$!
+	exec {app_fd}<"$pipe"
+	rm "$pipe"
+}
+
+app_await() { # PATTERN: reads lines until one matches
+	local deadline=$((SECONDS + wait_s)) line=
+	while IFS= read -r -t $((deadline - SECONDS + 1)) -u "$app_fd" line; do
+		echo "app: $line" >>"$log"
+		[[ $line =~ $1 ]] && return
+	done
+	fail "the app" "a line like $1" "${line:-nothing more}"
+}
+
+app_ended() { # CODE
+	local code
+	cat <&"$app_fd" >>"$log"
+	exec {app_fd}<&-
+	wait "$app_pid"
+	code=$?
+	[ $code = "$1" ] || fail "the app's exit code" "$1" "$code"
+}
+
+app_kill() {
+	kill -9 "$app_pid"
+	cat <&"$app_fd" >>"$log" # its end
+	exec {app_fd}<&-
+}
