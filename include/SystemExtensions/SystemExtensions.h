@@ -323,7 +323,7 @@ const char *ob_system_extension_properties_get_team_identifier(
 /** ob_system_extension_properties_get_digest() - SHA-256 of its manifest in hex: which copy this is */
 const char *ob_system_extension_properties_get_digest(
 	const os_system_extension_properties_t *properties);
-/** ob_system_extension_properties_get_state() - "activated_enabled", ...: the names of systemextensionsctl(8) */
+/** ob_system_extension_properties_get_state() - "activated_enabled", ...: the names of systemextensionsctl(1) */
 const char *ob_system_extension_properties_get_state(
 	const os_system_extension_properties_t *properties);
 
