@@ -349,13 +349,9 @@ static int listen_at(const char *root)
 static int serve(int listen_fd, bool system_bus)
 {
 	sd_event *event = NULL;
-	sigset_t mask;
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGTERM);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
 	r = sd_event_new(&event);
 	if (r >= 0)
 		r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
@@ -372,14 +368,20 @@ static int serve(int listen_fd, bool system_bus)
 pid_t double_start(const char *root, bool system_bus)
 {
 	int fd = listen_at(root);
+	sigset_t mask, before;
 	pid_t pid;
 
 	if (fd < 0)
 		return fd;
 	fflush(NULL);
+	/* Blocked before there is a child: double_stop() may come before it has said a word. */
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_BLOCK, &mask, &before);
 	pid = fork();
 	if (pid == 0)
 		exit(serve(fd, system_bus));
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	fd_close(fd);
 	return pid < 0 ? -errno : pid;
 }

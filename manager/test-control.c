@@ -119,7 +119,7 @@ static void need_root(void)
 static char *introspect(sd_bus *bus, const char *path)
 {
 	sd_bus_message *reply = NULL;
-	const char *xml;
+	const char *xml = "";
 	char *copy;
 
 	assert_true(sd_bus_call_method(bus, NULL, path, "org.freedesktop.DBus.Introspectable",
@@ -544,6 +544,27 @@ static void test_announced_messages_are_bounded(void **state)
 	sd_bus_close_unref(bus);
 }
 
+/* Red when any of these ends the server or keeps it from others. The seed repeats the run. */
+static void test_mutated_calls_do_not_hurt(void **state)
+{
+	const char *given = getenv("SEED");
+	unsigned seed = given ? (unsigned)atoi(given) : (unsigned)getpid();
+
+	print_message("SEED=%u\n", seed);
+	srandom(seed);
+	for (int i = 0; i < 300; i++) {
+		unsigned char question[256];
+		size_t bytes = make_question(question);
+		int fd = connect_deaf();
+
+		for (int n = 1 + (int)(random() % 4); n > 0; n--)
+			question[(size_t)random() % bytes] = (unsigned char)random();
+		send(fd, question, bytes, MSG_NOSIGNAL);
+		fd_close(fd);
+	}
+	assert_serves();
+}
+
 static int too_many_as_nobody(void)
 {
 	int fds[CONTROL_LINKS_UID + 1];
@@ -648,6 +669,7 @@ int main(void)
 		TEST(test_one_who_does_not_read_is_dropped),
 		TEST(test_one_who_asks_without_reading_is_dropped),
 		TEST(test_announced_messages_are_bounded),
+		TEST(test_mutated_calls_do_not_hurt),
 		TEST(test_connections_are_bounded),
 		TEST(test_the_log_is_read_and_followed),
 		TEST(test_the_log_is_bounded),

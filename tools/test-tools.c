@@ -310,6 +310,22 @@ static void test_dev_run(void **state)
 	expect(128 + 9, "$CTL dev run -- sh -c 'kill -9 $$' 2>&1", "signal 9");
 }
 
+/* Red when the descriptors do not reach a program that a debugger starts. */
+static void test_dev_run_under_a_debugger(void **state)
+{
+	need_root();
+	if (run("command -v gdb") != 0) {
+		print_message("needs gdb\n");
+		skip();
+	}
+	assert_int_equal(run("$CTL developer on"), 0);
+	expect(0,
+		"$CTL dev run --entitlement a -- gdb -nx -batch -ex run --args "
+		"sh -c 'echo $OUTBOARD_FDS; cat /proc/self/fd/3' 2>&1",
+		"control=3,endpoint=4\n");
+	assert_non_null(strstr(out, "{\"a\":true}"));
+}
+
 /* Red when a change, a new object or an end is not printed. */
 static void test_monitor_prints_changes(void **state)
 {
@@ -342,6 +358,7 @@ int main(void)
 		TEST(test_others_are_told_why_not),
 		TEST(test_the_log_is_shown),
 		TEST(test_dev_run),
+		TEST(test_dev_run_under_a_debugger),
 		TEST(test_monitor_prints_changes),
 	};
 
