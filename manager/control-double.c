@@ -324,17 +324,23 @@ static const struct control_manager functions = {
 	.dev_run = dev_run,
 };
 
+static bool address_of(const char *root, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	return (size_t)snprintf(ret->sun_path, sizeof(ret->sun_path),
+		       "%s/run/outboard/control.sock", root) < sizeof(ret->sun_path);
+}
+
 static int listen_at(const char *root)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
 	char folder[PATH_MAX];
 	int fd;
 
 	snprintf(folder, sizeof(folder), "%s/run/outboard", root);
 	if (mkdir_path(folder, 0755) < 0)
 		return -errno;
-	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/control.sock",
-		    folder) >= sizeof(address.sun_path))
+	if (!address_of(root, &address))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -392,4 +398,27 @@ bool double_stop(pid_t pid)
 
 	kill(pid, SIGTERM);
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int double_connect_raw(const char *root)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 &&
+		(!address_of(root, &address) ||
+			connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0))
+		fd = fd_close(fd);
+	return fd;
+}
+
+sd_bus *double_connect(const char *root)
+{
+	int fd = double_connect_raw(root);
+	sd_bus *bus = NULL;
+
+	if (fd < 0 || sd_bus_new(&bus) < 0 || sd_bus_set_fd(bus, fd, fd) < 0 ||
+		sd_bus_negotiate_fds(bus, 1) < 0 || sd_bus_start(bus) < 0)
+		return sd_bus_unref(bus);
+	return bus;
 }

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <systemd/sd-bus.h>
 
 #define DOUBLE_AGENT "0b5f1c9e-7a57-4a55-9d5c-6e1b0d9f1a01"
 #define DOUBLE_FILTER "0b5f1c9e-7a57-4a55-9d5c-6e1b0d9f1a02"
@@ -22,5 +23,9 @@
 pid_t double_start(const char *root, bool system_bus);
 /* False: it did not end as it should, or had crashed before. */
 bool double_stop(pid_t pid);
+
+/* A client of that server: a socket, or D-Bus on it with descriptors. -1, NULL. */
+int double_connect_raw(const char *root);
+sd_bus *double_connect(const char *root);
 
 #endif

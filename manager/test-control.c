@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
 #include <cmocka.h>
@@ -52,26 +51,12 @@ static int teardown(void **state)
 
 static int connect_raw(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/outboard/control.sock", root);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		fd = fd_close(fd);
-	return fd;
+	return double_connect_raw(root);
 }
 
 static sd_bus *connect_bus(void)
 {
-	int fd = connect_raw();
-	sd_bus *bus;
-
-	if (fd < 0 || sd_bus_new(&bus) < 0)
-		return NULL;
-	assert_true(sd_bus_set_fd(bus, fd, fd) >= 0);
-	assert_true(sd_bus_negotiate_fds(bus, 1) >= 0);
-	assert_true(sd_bus_start(bus) >= 0);
-	return bus;
+	return double_connect(root);
 }
 
 static int call(sd_bus *bus, sd_bus_error *error, sd_bus_message **reply, const char *method,

@@ -48,6 +48,8 @@ struct control_view {
 	json_t *requests; /* likewise */
 };
 int control_view(const struct verb *verb, sd_bus *bus, struct control_view *ret);
+/* control_open(), then control_view(): what a verb that shows or finds something begins with. */
+int control_open_view(const struct verb *verb, sd_bus **ret_bus, struct control_view *ret);
 void control_view_done(struct control_view *view);
 #define _cleanup_view_ _cleanup_(control_view_done)
 

@@ -21,15 +21,20 @@ static void print_usage(FILE *out, const struct verb *verb)
 		*verb->arguments ? " " : "", verb->arguments);
 }
 
+static void ob_printf(2, 0) say(const struct verb *verb, const char *format, va_list args)
+{
+	fprintf(stderr, "%s %s: ", verb_tool_name(), verb->name);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
 int verb_usage(const struct verb *verb, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "%s %s: ", verb_tool_name(), verb->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(verb, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	print_usage(stderr, verb);
 	return VERB_USAGE;
 }
@@ -38,11 +43,9 @@ int verb_failed(const struct verb *verb, const char *format, ...)
 {
 	va_list args;
 
-	fprintf(stderr, "%s %s: ", verb_tool_name(), verb->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	say(verb, format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	return VERB_FAILED;
 }
 

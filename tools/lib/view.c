@@ -316,6 +316,13 @@ int control_view(const struct verb *verb, sd_bus *bus, struct control_view *ret)
 	return VERB_DONE;
 }
 
+int control_open_view(const struct verb *verb, sd_bus **ret_bus, struct control_view *ret)
+{
+	int r = control_open(verb, ret_bus);
+
+	return r == VERB_DONE ? control_view(verb, *ret_bus, ret) : r;
+}
+
 void control_view_done(struct control_view *view)
 {
 	json_decref(view->manager);

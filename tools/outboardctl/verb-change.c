@@ -55,9 +55,7 @@ int verb_change(const struct verb *verb, int argc, char **argv)
 		change++;
 	r = verb_parse(verb, argc, argv, options, change->request ? 1 : 0, 1, 1, NULL);
 	if (r == 0)
-		r = control_open(verb, &bus);
-	if (r == VERB_DONE)
-		r = control_view(verb, bus, &view);
+		r = control_open_view(verb, &bus, &view);
 	if (r != VERB_DONE)
 		return r;
 	extension = control_find(verb, &view, argv[1], change->prefer);

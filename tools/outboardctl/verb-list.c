@@ -19,9 +19,7 @@ int verb_list(const struct verb *verb, int argc, char **argv)
 
 	r = verb_parse(verb, argc, argv, options, ARRAY_SIZE(options), 0, 0, NULL);
 	if (r == 0)
-		r = control_open(verb, &bus);
-	if (r == VERB_DONE)
-		r = control_view(verb, bus, &view);
+		r = control_open_view(verb, &bus, &view);
 	if (r != VERB_DONE)
 		return r;
 	if (json)

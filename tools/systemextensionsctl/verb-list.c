@@ -24,9 +24,7 @@ int verb_list(const struct verb *verb, int argc, char **argv)
 		if (!category)
 			return verb_usage(verb, "'%s' is not a category", argv[1]);
 	}
-	r = control_open(verb, &bus);
-	if (r == VERB_DONE)
-		r = control_view(verb, bus, &view);
+	r = control_open_view(verb, &bus, &view);
 	if (r != VERB_DONE)
 		return r;
 	if (!json) {
