@@ -5,7 +5,7 @@
 # team and signed apps, an app whose lines are awaited. Sets build's programs on PATH, $log to what
 # everybody has said; fail() prints the end of it. Needs $build.
 : "${build:?}"
-export OUTBOARD_LIBEXEC=$build/libexec PATH=$build/libexec:$build/test/lib:$build/tools/outboardctl:$PATH
+export OUTBOARD_LIBEXEC=$build/libexec PATH=$build/libexec:$build/test/lib:$build/tools/outboardctl:$build/tools/systemextensionsctl:$PATH
 source_top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 work=$(mktemp -d)
 log=$work/log
@@ -33,7 +33,7 @@ expect() { # WHAT PATTERN TEXT [not]
 outboardd_start() {
 	in-cgroup outboardd "$OUTBOARD_LIBEXEC/outboardd" >>"$log" 2>&1 &
 	outboardd_pid=$!
-	await-path "$OUTBOARD_ROOT/run/outboard/control.sock" $wait_s ||
+	await-path --seconds $wait_s "$OUTBOARD_ROOT/run/outboard/control.sock" ||
 		fail "outboardd" "its control socket" "none"
 	outboardctl status >>"$log" 2>&1 || fail "outboardd" "an answer to status" "$(tail -n 1 "$log")"
 }
