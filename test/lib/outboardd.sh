@@ -100,8 +100,9 @@ app_start() { # USER COMMAND...: what it prints is awaited below
 	rm "$pipe"
 }
 
-app_await() { # PATTERN: reads lines until one matches
-	local deadline=$((SECONDS + wait_s)) line=
+app_await() { # PATTERN: reads lines until one matches; sets line
+	local deadline=$((SECONDS + wait_s))
+	line=
 	while IFS= read -r -t $((deadline - SECONDS + 1)) -u "$app_fd" line; do
 		echo "app: $line" >>"$log"
 		[[ $line =~ $1 ]] && return
