@@ -300,10 +300,12 @@ static void test_dev_run(void **state)
 	expect(1, "$CTL dev run -- echo ran 2>&1", "developer mode is off");
 	assert_null(strstr(out, "ran"));
 	assert_int_equal(run("$CTL developer on"), 0);
+	/* 5 is the folder that ls itself has open: nothing more was inherited. */
 	expect(7,
 		"$CTL dev run --entitlement a --entitlement b='[1]' -- "
-		"sh -c 'echo $OUTBOARD_FDS; cat /proc/self/fd/3; echo; cat /proc/self/fd/4; ls /proc/$$/fd | xargs echo; exit 7'",
-		"control=3,endpoint=4\n{\"a\":true,\"b\":[1]}\ndev.sh0 1 2 3 4\n");
+		"sh -c 'echo $OUTBOARD_FDS; cat /proc/self/fd/3; echo; cat /proc/self/fd/4; ls /proc/self/fd; exit 7'",
+		"control=3,endpoint=4\n{\"a\":true,\"b\":[1]}\ndev.sh0\n1\n2\n3\n4\n5\n");
+	assert_null(strstr(out, "6\n"));
 	expect(0, "$CTL dev run --identifier org.example.fresh -- cat /proc/self/fd/4",
 		"org.example.fresh");
 	expect(127, "$CTL dev run -- /no/such/program 2>&1", "No such file");
