@@ -13,7 +13,7 @@
 #include "base/macros.h"
 #include "base/rules.h"
 
-#define PRIVATE(name) __asm__("ob_private_" #name)
+#define PRIVATE(name) __asm__("ob_private_" #name) ob_export
 
 /*
  * An error with one reference. Never NULL: without memory it is one constant object that says so.
