@@ -248,6 +248,12 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+/* An instance under a root of its own does not take the machine's name, unless it is given a bus. */
+static bool has_system_bus(void)
+{
+	return !getenv("OUTBOARD_ROOT") || getenv("DBUS_SYSTEM_BUS_ADDRESS");
+}
+
 static int control_start(struct control *control, int listen_fd, bool system_bus)
 {
 	int r;
@@ -271,7 +277,7 @@ static int control_start(struct control *control, int listen_fd, bool system_bus
 		r = sd_event_add_post(control->event, &control->turn_source, on_turn, control);
 	if (r >= 0)
 		r = control_changes_begin(control);
-	if (r >= 0 && system_bus)
+	if (r >= 0 && system_bus && has_system_bus())
 		r = control_bus_new(control, &control->system_bus);
 	return r < 0 ? r : 0;
 }

@@ -112,7 +112,8 @@ struct control;
 /*
  * @functions: borrowed for ever; @manager: their first argument
  * @listen_fd: control.sock, listening, borrowed
- * @system_bus: also serve the system bus, whenever there is one
+ * @system_bus: also serve the system bus, whenever there is one; under OUTBOARD_ROOT only the one
+ *              that DBUS_SYSTEM_BUS_ADDRESS names
  */
 int control_new(const struct control_manager *functions, void *manager, sd_event *event,
 	int listen_fd, bool system_bus, struct control **ret);
