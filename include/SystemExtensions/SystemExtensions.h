@@ -234,8 +234,8 @@ int ob_system_extension_request_cancel(os_system_extension_request_t *request);
  * Does not wait: connecting, too, happens on a thread of the library's, one a process, started by
  * the first request or observer. Where outboardd is not there, is killed or is replaced meanwhile,
  * it is looked for again for 10 s; then the request ends with Unknown (1), stage "connection". A
- * second request of the same kind for an identifier, still open, supersedes the first, also across
- * processes: that one ends with RequestSuperseded (12).
+ * second request of the same user and kind for an identifier supersedes the first one, also of
+ * another process: that one ends with RequestSuperseded (12). At most 16 requests are open at once.
  *
  * Errors:  -EINVAL NULL; -EALREADY submitted or cancelled before; -ECHILD made before fork(2), or the
  *          library was in use before fork(2); -ENOMEM, -EAGAIN no memory, no thread. After an
@@ -323,6 +323,8 @@ const char *ob_system_extension_properties_get_team_identifier(
 /** ob_system_extension_properties_get_digest() - SHA-256 of its manifest in hex: which copy this is */
 const char *ob_system_extension_properties_get_digest(
 	const os_system_extension_properties_t *properties);
+/** ob_system_extension_properties_is_active() - is it the copy that counts, of those with its identifier? */
+bool ob_system_extension_properties_is_active(const os_system_extension_properties_t *properties);
 /** ob_system_extension_properties_get_state() - "activated_enabled", ...: the names of systemextensionsctl(1) */
 const char *ob_system_extension_properties_get_state(
 	const os_system_extension_properties_t *properties);
@@ -386,7 +388,7 @@ typedef struct ob_system_extensions_observation_s ob_system_extensions_observati
  * Waits for outboardd's answer, at most 10 s. When outboardd is restarted the observer is added
  * again by itself; what changed in between is not made up for.
  *
- * Errors:  -EINVAL; -EPERM this process is not of a bundle with the entitlement
+ * Errors:  -EINVAL; -EACCES this process is not of a bundle with the entitlement
  *          com.apple.developer.system-extension.install; -ENOTCONN outboardd did not answer;
  *          -ECHILD the library was in use before fork(2); -ENOMEM; -EAGAIN no thread
  * Threads: any, but not inside a callback of this library, where it would wait for itself: -EDEADLK
