@@ -23,19 +23,6 @@ fail() { # WHAT EXPECTED HAPPENED
 	exit 1
 }
 
-monitor_start() { exec {monitor_fd}< <(exec outboardctl monitor --json 2>&1); }
-
-# A property of the agent, looked at again at each change that the monitor tells; sets value.
-until_property() { # WHAT NAME PATTERN
-	local deadline=$((SECONDS + wait_s)) change
-	while value=$(property $agent "$2"); ! [[ $value =~ $3 ]]; do
-		[ $SECONDS -lt $deadline ] || fail "$1" "$2 like $3" "$2 is ${value:-nothing}"
-		# When the monitor has ended with outboardd, another one; its changes may have been missed.
-		read -r -t 1 -u "$monitor_fd" change || monitor_start
-		echo "${change-}" >>"$log"
-	done
-}
-
 lists() { # PATTERN
 	systemextensionsctl list >"$work/list" 2>&1
 	expect "systemextensionsctl list" "$1" "$(cat "$work/list")"
@@ -91,7 +78,7 @@ act_activate() {
 	start
 	outboardctl approve $agent --yes >>"$log" 2>&1 || fail "approve" "exit 0" "$(tail -n 1 "$log")"
 	app_await 'done'
-	until_property "running" running true
+	until_property "running" $agent running true
 	did "root approves; alice's app hears: $line"
 	app_ended 0
 	pid=$(running_pid $agent)
@@ -125,10 +112,10 @@ act_kill_extension() {
 	start
 	kill -9 "$old"
 	/usr/bin/true || fail "the system" "exec goes on" "it does not"
-	until_property "restart" pid "^[1-9][0-9]*$"
+	until_property "restart" $agent pid "^[1-9][0-9]*$"
 	while [ "$value" = "$old" ]; do # its end has not been seen yet
 		read -r -t 1 -u "$monitor_fd"
-		until_property "restart" pid "^[1-9][0-9]*$"
+		until_property "restart" $agent pid "^[1-9][0-9]*$"
 	done
 	did "kill -9 of the extension: the system goes on, pid $old is now $value"
 	pid=$value
@@ -138,14 +125,14 @@ act_kill_outboardd() {
 	start
 	outboardd_kill_manager
 	/usr/bin/true || fail "the system" "exec goes on" "it does not"
-	until_property "manager" pid "^$pid$"
+	until_property "manager" $agent pid "^$pid$"
 	did "kill -9 of outboardd's manager: the next one answers, the extension goes on as pid $pid"
 	start
 	kill -9 "$outboardd_pid"
 	wait "$outboardd_pid" 2>/dev/null
 	/usr/bin/true || fail "the system" "exec goes on" "it does not"
 	outboardd_start
-	until_property "parent" pid "^[1-9]"
+	until_property "parent" $agent pid "^[1-9]"
 	did "kill -9 of outboardd itself, started again: the extension runs as pid $value"
 	pid=$value
 }
@@ -156,7 +143,7 @@ act_upgrade() {
 	start
 	text=$(as-user alice "$program" 2>&1) || fail "upgrade" "exit 0" "$text"
 	expect "upgrade" 'replacing 1.0 by 2.0' "$text"
-	until_property "upgrade" running_version '^2\.0'
+	until_property "upgrade" $agent running_version '^2\.0'
 	did "$(grep -m 1 replacing <<<"$text"); pid $pid is now $(running_pid $agent)"
 	[ "$(talk bob version)" = 2.0 ] || fail "bob asks the service" "2.0" "$(talk bob version)"
 }
@@ -164,7 +151,7 @@ act_upgrade() {
 act_remove() {
 	start
 	rm -rf "$app"
-	until_property "removal" identifier '^$'
+	until_property "removal" $agent identifier '^$'
 	lists '^0 extension'
 	did "rm -rf ProcessMonitor.app: its extension has ended and is gone: $(cat "$work/list")"
 	start

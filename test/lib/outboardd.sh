@@ -56,6 +56,21 @@ property() { # IDENTIFIER NAME: of the active copy, or else of the newest
 		'[.[] | select(.identifier == $id)] | sort_by(.active) | last | .[$name] // empty'
 }
 
+monitor_start() { exec {monitor_fd}< <(exec outboardctl monitor --json 2>&1); }
+
+# A property, looked at again at each change that the monitor tells; sets value.
+until_property() { # WHAT IDENTIFIER NAME PATTERN
+	local deadline=$((SECONDS + wait_s)) change
+	[ -v monitor_fd ] || monitor_start
+	while value=$(property "$2" "$3"); ! [[ $value =~ $4 ]]; do
+		[ $SECONDS -lt $deadline ] || fail "$1" "$3 like $4" "$3 is ${value:-nothing}"
+		# A monitor that has ended with its outboardd is followed by another, which may have missed
+		# something: so it is asked again after a second at the latest.
+		read -r -t 1 -u "$monitor_fd" change || monitor_start
+		echo "${change-}" >>"$log"
+	done
+}
+
 running_pid() { # IDENTIFIER: of its process, nothing when there is none
 	property "$1" pid | grep -v '^0$'
 }
