@@ -278,7 +278,7 @@ static void test_refused(void **state)
 /* In the child of fork(2) what was made before says -ECHILD, and what is made there works. */
 static void test_fork(void **state)
 {
-	ob_queue_t *queue, *fresh;
+	ob_queue_t *queue, *fresh = NULL;
 	atomic_int n = 0;
 	int status;
 	pid_t child;
