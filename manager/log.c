@@ -96,6 +96,28 @@ static void put_aside(struct log *log)
 	open_file(log);
 }
 
+/* Lines that nobody could write show as a gap, in front of the first one that is written again. */
+static bool write_gap(struct log *log)
+{
+	char line[160];
+	uint64_t now = clock_usec(CLOCK_REALTIME);
+	int bytes = snprintf(line, sizeof line,
+		"{\"source\":\"outboard\",\"t\":%llu.%06u,\"level\":\"warning\",\"id\":\"LOG_GAP\","
+		"\"text\":\"%llu lines lost: the disk did not take them\"}\n",
+		(unsigned long long)(now / 1000000), (unsigned)(now % 1000000),
+		(unsigned long long)log->not_written);
+	ssize_t n = write(log->fd, line, (size_t)bytes);
+
+	if (n == bytes) {
+		log->file_bytes += (uint64_t)bytes;
+		log->not_written = 0;
+		return true;
+	}
+	if (n > 0)
+		(void)!ftruncate(log->fd, (off_t)log->file_bytes);
+	return false;
+}
+
 /* One write a line; what was written in part, because the disk is full, is taken back. */
 static void write_line(struct log *log, const char *line, size_t bytes)
 {
@@ -104,6 +126,10 @@ static void write_line(struct log *log, const char *line, size_t bytes)
 	if (log->file_bytes + bytes > config_number(log->config, CONFIG_LOG_FILE))
 		put_aside(log);
 	if (log->fd < 0 && open_file(log) < 0) {
+		log->not_written++;
+		return;
+	}
+	if (log->not_written && !write_gap(log)) {
 		log->not_written++;
 		return;
 	}
