@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * The kernel's types, as far as the programs here read them: relocated by name when they are
+ * loaded (preserve_access_index), so that one object fits every kernel from 6.1. What has another
+ * name or shape in a later kernel stands in a second type with ___ in its name.
+ */
+#ifndef OB_ENDPOINT_BPF_KERNEL_H
+#define OB_ENDPOINT_BPF_KERNEL_H
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef signed char s8;
+typedef short s16;
+typedef int s32;
+typedef long long s64;
+/* names that libbpf's headers use */
+typedef u8 __u8;
+typedef u16 __u16;
+typedef u32 __u32;
+typedef u64 __u64;
+typedef s32 __s32;
+typedef s64 __s64;
+typedef u16 __be16;
+typedef u32 __be32;
+typedef u32 __wsum;
+
+enum { false, true };
+typedef _Bool bool;
+
+/* include/uapi/linux/bpf.h: the kernel's numbers never change */
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
+
+struct bpf_dynptr {
+	u64 opaque[2];
+} __attribute__((aligned(8)));
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	u32 inum;
+};
+struct pid_namespace {
+	struct ns_common ns;
+};
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+struct kuid_s {
+	u32 val;
+};
+struct cred {
+	struct kuid_s uid, gid, euid, egid;
+};
+struct qstr {
+	u32 len;
+	const unsigned char *name;
+};
+struct hlist_bl_node {
+	void *next, **pprev;
+};
+struct inode;
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct hlist_bl_node d_hash;
+};
+struct super_block {
+	u32 s_dev;
+};
+struct inode {
+	u16 i_mode;
+	struct kuid_s i_uid, i_gid;
+	struct super_block *i_sb;
+	u64 i_ino;
+	s64 i_size;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	int mnt_id;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+};
+struct fs_struct {
+	struct path pwd;
+};
+struct mm_struct {
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct file *exe_file;
+};
+struct mnt_namespace {
+	struct ns_common ns;
+};
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+struct atomic_s {
+	int counter;
+};
+struct signal_struct {
+	struct atomic_s live;
+	struct pid *pids[4];
+	int group_exit_code;
+};
+struct task_struct {
+	int pid, tgid;
+	struct task_struct *real_parent, *group_leader;
+	struct pid *thread_pid;
+	const struct cred *cred;
+	struct signal_struct *signal;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct nsproxy *nsproxy;
+	u64 start_boottime;
+	int exit_code;
+	struct kuid_s loginuid;
+	unsigned int sessionid;
+};
+struct linux_binprm {
+	struct file *file;
+	int argc;
+};
+
+#pragma clang attribute pop
+
+/* enum pid_type: the same since 4.19 */
+enum { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID };
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * outboard-esd: what its files know of each other. It holds the one kernel attachment for all
+ * clients and hands each its ring; what happens then happens between kernel and client alone. It
+ * decides nothing about who may come: the manager tells it, through the socket that it inherits.
+ */
+#ifndef OB_ENDPOINT_DAEMON_ESD_H
+#define OB_ENDPOINT_DAEMON_ESD_H
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+#include "base/peer.h"
+#include "endpoint/endpoint-wire.h"
+#include "endpoint/engine/engine.h"
+#include "manager/broker-wire.h"
+
+#define CONNECTIONS_MAX 128 /* clients and those that are still proving who they are */
+
+enum phase { PHASE_PROVE = 1, PHASE_HELLO = 2, PHASE_NEW = 4, PHASE_CLIENT = 8 };
+
+struct connection {
+	struct connection *next;
+	struct esd *esd;
+	int fd;
+	sd_event_source *io, *timer, *life;
+	uint32_t phase;
+	struct peer peer; /* of one that has come by itself */
+	bool handed;	  /* by the manager: entitled, and known by `child` */
+	uint64_t child;
+	uint32_t entitlement_bits;
+	int slot; /* client number; -1 */
+};
+
+struct entitled {
+	struct entitled *next;
+	struct broker_entitled is;
+};
+
+struct esd {
+	sd_event *event;
+	struct engine *engine;
+	struct connection *connections;
+	unsigned n_connections, n_clients;
+	struct connection *slots[ES_CLIENTS_MAX];
+	struct entitled *entitled;
+	int listen_fd, manager_fd;
+	bool developer_mode, standalone, settled;
+	uint32_t generation;
+	struct wire_packet packet;
+};
+
+/* client.c */
+int connection_new(struct esd *esd, int fd, struct connection **ret); /* @fd: taken */
+struct connection *connection_free(struct connection *connection);
+int connection_begin_hello(struct connection *connection);
+int listener_open(struct esd *esd);
+
+/* manager.c */
+int manager_open(struct esd *esd);
+void manager_tell_clients(struct esd *esd);
+void manager_tell_failure(struct esd *esd, const char *detail);
+bool is_entitled(const struct esd *esd, const struct peer *peer);
+
+#endif

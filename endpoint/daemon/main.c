@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * outboard-esd, the Endpoint Security broker. Started by outboardd with "listen" and "manager"; or,
+ * for development, alone: --standalone --listen PATH [--scope CGROUP]. outboard-esd(8).
+ *
+ * Fail mode: it only ever tells. While it is dead or stopped, nobody waits; what is in a client's
+ * ring is read by the client, what the kernel finds no program for is missing, and the client sees
+ * that outboard-esd was replaced.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/config.h"
+#include "endpoint/daemon/esd.h"
+
+static struct esd esd = { .listen_fd = -1, .manager_fd = -1, .generation = 1 };
+
+static const struct option options[] = {
+	{ "standalone", no_argument, NULL, 's' },
+	{ "listen", required_argument, NULL, 'l' },
+	{ "scope", required_argument, NULL, 'c' },
+	{ 0 },
+};
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: outboard-esd [--standalone --listen PATH] [--scope CGROUP]\n"
+		"It is started by outboardd; --standalone is for development, and lets any program of root in.\n");
+	return 2;
+}
+
+static int open_scope(const char *path, int *ret_fd)
+{
+	int fd;
+
+	*ret_fd = -1;
+	if (!path || !*path)
+		return 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		int r = -errno;
+
+		log_failure(LOG_ENDPOINT_SCOPE, path, r, NULL);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_sockets(const char *listen_path)
+{
+	if (esd.standalone) {
+		esd.listen_fd = wire_listen(listen_path, 0666, 64);
+		esd.developer_mode = esd.settled = true;
+		return esd.listen_fd < 0 ? esd.listen_fd : 0;
+	}
+	esd.listen_fd = fd_inherited("listen");
+	esd.manager_fd = fd_inherited("manager");
+	return esd.listen_fd < 0 ? esd.listen_fd : esd.manager_fd < 0 ? esd.manager_fd : 0;
+}
+
+static int begin(const char *scope)
+{
+	_cleanup_fd_ int scope_fd = -1;
+	char problem[256];
+	int r = open_scope(scope, &scope_fd);
+
+	if (r < 0) {
+		manager_tell_failure(&esd, "the cgroup that bounds what is seen cannot be opened");
+		return r;
+	}
+	r = engine_new(scope_fd, &esd.engine, problem);
+	if (r < 0) {
+		char detail[512];
+
+		snprintf(detail, sizeof detail, "%s%s%s", strerror(-r), problem[0] ? ": " : "",
+			problem);
+		manager_tell_failure(&esd, detail);
+		return r;
+	}
+	r = listener_open(&esd);
+	if (r >= 0 && esd.manager_fd >= 0)
+		r = manager_open(&esd);
+	return r;
+}
+
+static void end(void)
+{
+	while (esd.connections)
+		connection_free(esd.connections);
+	while (esd.entitled) {
+		struct entitled *first = esd.entitled;
+
+		esd.entitled = first->next;
+		free(first);
+	}
+	engine_free(esd.engine);
+	sd_event_unref(esd.event);
+}
+
+static int run(const char *scope)
+{
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	r = sd_event_default(&esd.event);
+	if (r >= 0)
+		r = sd_event_add_signal(esd.event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(esd.event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = begin(scope);
+	if (r >= 0 && esd.standalone)
+		printf("ready\n"), fflush(stdout);
+	if (r >= 0)
+		r = sd_event_loop(esd.event);
+	end();
+	return r < 0 ? 1 : r;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(config_freep) struct config *config = NULL;
+	const char *listen_path = NULL, *scope = NULL;
+	char problem[1024];
+	int option, r;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 's')
+			esd.standalone = true;
+		else if (option == 'l')
+			listen_path = optarg;
+		else if (option == 'c')
+			scope = optarg;
+		else
+			return usage();
+	}
+	if (optind != argc || esd.standalone != (listen_path != NULL))
+		return usage();
+	log_set_name("outboard-esd");
+	r = open_sockets(listen_path);
+	if (r < 0) {
+		fprintf(stderr, "outboard-esd: no socket to serve: %s\n", strerror(-r));
+		return usage();
+	}
+	r = config_load(&config, problem);
+	if (r < 0) {
+		log_event(LOG_CONFIG_BAD, NULL, "problem", problem, NULL);
+		manager_tell_failure(&esd, problem);
+		return 1;
+	}
+	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE));
+}

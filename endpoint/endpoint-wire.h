@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Protocol between libEndpointSecurity and outboard-esd. On an inherited socket the client begins
+ * with WIRE_HELLO; on one that it has connected, outboard-esd begins with WIRE_NONCE (base/peer.h).
+ * Then NEW, once, and SUBSCRIBE as often as it likes. Messages for the handler do not come this
+ * way: they lie in the ring.
+ *
+ * RESTARTED comes first on a socket that another outboard-esd had before: everything of the old one
+ * is gone, and the client begins again with WIRE_HELLO.
+ */
+#ifndef OB_ENDPOINT_ENDPOINT_WIRE_H
+#define OB_ENDPOINT_ENDPOINT_WIRE_H
+
+#include "base/rules.h"
+#include "base/wire.h"
+#include "endpoint/record.h"
+
+enum {
+	/* client to outboard-esd; each is answered with the same id */
+	ENDPOINT_NEW = 16, /* struct endpoint_new: by RING, or REFUSED and the end */
+	ENDPOINT_SUBSCRIBE =
+		17,	     /* struct endpoint_set: exactly these from now on; by WIRE_STATUS */
+	ENDPOINT_COUNT = 18, /* no body: by COUNTERS */
+
+	/* outboard-esd to client */
+	ENDPOINT_RING = 32,	 /* struct endpoint_ring, 2 descriptors: ring, wake page */
+	ENDPOINT_REFUSED = 33,	 /* struct endpoint_refused */
+	ENDPOINT_COUNTERS = 34,	 /* struct endpoint_counters */
+	ENDPOINT_RESTARTED = 35, /* struct endpoint_restarted, not asked for */
+};
+
+struct endpoint_new {
+	uint32_t ring_bytes; /* power of two, 64 KiB to 64 MiB; 0: 1 MiB */
+	uint32_t record_version;
+};
+static_assert(sizeof(struct endpoint_new) == 8, "wire");
+
+struct endpoint_set {
+	uint64_t events[ES_EVENTS_MAX / 64];
+};
+static_assert(sizeof(struct endpoint_set) == 32, "wire");
+
+struct endpoint_ring {
+	uint32_t ring_bytes;
+	uint32_t record_version;
+	uint32_t generation;
+	uint32_t reserved;
+	uint64_t can_watch[ES_EVENTS_MAX / 64]; /* what SUBSCRIBE takes */
+};
+static_assert(sizeof(struct endpoint_ring) == 48, "wire");
+
+struct endpoint_refused {
+	uint32_t result; /* es_new_client_result_t */
+	uint32_t reserved;
+	struct wire_error error;
+};
+
+struct endpoint_counters {
+	uint64_t dropped, sent;
+};
+
+struct endpoint_restarted {
+	uint32_t generation;
+	uint32_t reserved;
+};
+
+#define ENDPOINT_RING_BYTES (1u << 20)
+#define ENDPOINT_RING_BYTES_MIN (64u << 10)
+#define ENDPOINT_RING_BYTES_MAX (64u << 20)
+#define ENDPOINT_RING_BYTES_ALL (256ull << 20) /* of all clients together */
+
+#endif

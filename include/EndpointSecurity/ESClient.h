@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Clients of the Endpoint Security API: who wants to be told of what. Threads: every call on a
+ * client may be made on any thread at any time, es_delete_client() alone excepted.
+ */
+#ifndef ENDPOINT_SECURITY_ES_CLIENT_H
+#define ENDPOINT_SECURITY_ES_CLIENT_H
+
+#include <EndpointSecurity/ESMessage.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void (*ob_es_handler_function_t)(
+	es_client_t *client, const es_message_t *message, void *context);
+
+/**
+ * es_new_client_f() - become a client
+ * @ret:     the client, yours; es_delete_client()
+ * @context: handed to @handler; borrowed until es_delete_client() has returned
+ * @handler: called for each message, one after the other, on one thread of the library's
+ *
+ * The caller is an extension whose manifest has com.apple.developer.endpoint-security.client, or
+ * root in developer mode. It is told nothing before es_subscribe(). When outboard-esd is replaced
+ * the client stays what it is: it is connected and subscribed again by itself, and what happened
+ * meanwhile is missing.
+ *
+ * Limits:  64 clients; a ring of 1 MiB each. A client that does not keep up loses messages, which
+ *          shows in seq_num and global_seq_num.
+ * Errors:  es_new_client_result_t; ob_es_copy_new_client_error() says why
+ * Since:   0.1
+ * Source:  es_new_client, macOS 10.15
+ */
+es_new_client_result_t es_new_client_f(
+	es_client_t **ret, void *context, ob_es_handler_function_t handler);
+
+#ifdef __BLOCKS__
+typedef void (^es_handler_block_t)(es_client_t *client, const es_message_t *message);
+es_new_client_result_t es_new_client(es_client_t **ret, es_handler_block_t handler);
+#endif
+
+/**
+ * es_delete_client() - stop being one
+ * @client: NULL does nothing; else it is gone afterwards, also on failure
+ *
+ * No handler runs when it returns, but the one that calls it.
+ *
+ * Errors:  ES_RETURN_ERROR made before fork(2), in another process
+ * Threads: never beside another call on the same client
+ * Since:   0.1
+ * Source:  es_delete_client, macOS 10.15
+ */
+es_return_t es_delete_client(es_client_t *client);
+
+/**
+ * es_subscribe() - be told of events, from now on, in addition to what was subscribed before
+ * @events:      numbers, copied
+ * @event_count: how many; 0 does nothing
+ *
+ * A number that is neither Apple's nor ours is ignored, as on macOS. A known event that this
+ * machine cannot watch fails the call as a whole: nothing is subscribed then. The first call that
+ * succeeds makes an extension count as up.
+ *
+ * Errors:  ES_RETURN_ERROR; ob_es_client_copy_last_error() names the event and why
+ * Since:   0.1
+ * Source:  es_subscribe, macOS 10.15
+ */
+es_return_t es_subscribe(es_client_t *client, const es_event_type_t *events, uint32_t event_count);
+
+/** es_unsubscribe() - no longer; what was not subscribed is ignored. Since 0.1, macOS 10.15. */
+es_return_t es_unsubscribe(
+	es_client_t *client, const es_event_type_t *events, uint32_t event_count);
+/** es_unsubscribe_all() - nothing any more, and still a client. Since 0.1, macOS 10.15. */
+es_return_t es_unsubscribe_all(es_client_t *client);
+
+/**
+ * es_subscriptions() - what is subscribed
+ * @count:         how many
+ * @subscriptions: the numbers, yours: free(3); NULL when there are none
+ *
+ * Since:   0.1
+ * Source:  es_subscriptions, macOS 10.15
+ */
+es_return_t es_subscriptions(es_client_t *client, size_t *count, es_event_type_t **subscriptions);
+
+/**
+ * es_retain_message(), es_release_message() - keep a message beyond its handler
+ * @message: borrowed from a handler, or kept before
+ *
+ * Keeping copies it out of the ring, once. Each es_retain_message() is ended by one
+ * es_release_message(), on any thread, also after es_delete_client().
+ *
+ * Since:   0.1
+ * Source:  es_retain_message, macOS 11.0
+ */
+void es_retain_message(const es_message_t *message);
+void es_release_message(const es_message_t *message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
