@@ -252,7 +252,8 @@ int connection_new(struct esd *esd, int fd, struct connection **ret)
 	/* what a client does not read must not hold anybody else */
 	r = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
-		r = sd_event_add_io(esd->event, &connection->io, fd, EPOLLIN, on_readable, connection);
+		r = sd_event_add_io(
+			esd->event, &connection->io, fd, EPOLLIN, on_readable, connection);
 	if (r < 0) {
 		connection_free(connection);
 		return r;
