@@ -132,7 +132,9 @@ int os_system_extension_request_new_activation(
  * os_system_extension_request_new_deactivation() - ask that an extension of the calling app be removed
  * @identifier, @queue, @ret: as os_system_extension_request_new_activation()
  *
- * The extension is stopped and its staged copy is deleted; the app's own copy is left alone.
+ * The extension is stopped and its staged copy is deleted; the app's own copy is left alone. What
+ * somebody has approved takes root, or a policy that lists it as removable: else it ends with
+ * AuthorizationRequired (13).
  *
  * Errors:  as os_system_extension_request_new_activation()
  * Threads: any
@@ -391,7 +393,7 @@ typedef struct ob_system_extensions_observation_s ob_system_extensions_observati
  * Errors:  -EINVAL; -EACCES this process is not of a bundle with the entitlement
  *          com.apple.developer.system-extension.install; -ENOTCONN outboardd did not answer;
  *          -ECHILD the library was in use before fork(2); -ENOMEM; -EAGAIN no thread
- * Threads: any, but not inside a callback of this library, where it would wait for itself: -EDEADLK
+ * Threads: any; inside a callback it holds up the queue of that one meanwhile
  * Since:   0.1
  * Source:  OSSystemExtensionsWorkspace.addObserver:error:, macOS 15.1
  */

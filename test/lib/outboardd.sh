@@ -83,10 +83,23 @@ team_start() { # NAME
 		fail "team" "a key" "$(tail -n 1 "$log")"
 }
 
+app_uninstall() { # IDENTIFIER: with all its copies, and wait until they are gone
+	outboardctl uninstall "$1" >>"$log" 2>&1 || fail "uninstall $1" "exit 0" "$(tail -n 1 "$log")"
+	until_property "$1 is gone" "$1" state '^$'
+}
+
+policy_allow() { # TEAM: by a file of policy.d, which is complete when it is there
+	local folder=$OUTBOARD_ROOT/etc/outboard/policy.d
+	mkdir -p "$folder"
+	printf '{"AllowedTeamIdentifiers": ["%s"]}\n' "$1" >"$work/policy"
+	mv "$work/policy" "$folder/allowed-$1.json"
+}
+
 app_install() { # FOLDER NAME VERSION AGENT [KEY=VALUE...]: signed, in FOLDER/NAME.app
 	local folder=$1 name=$2 version=$3 agent=$4 made=$work/made
 	shift 4
-	"$source_top/test/agents/make-app" "$made" "$name" "$version" "$app_program" "$agent" "$@"
+	"$source_top/test/agents/make-app" "$made" "$name" "$version" "$app_program" "$agent" "$@" ||
+		fail "make-app $name" "an app" "see above"
 	app_sign "$made" "$name"
 	mkdir -p "$folder"
 	rm -rf "$folder/$name.app"
@@ -136,6 +149,7 @@ app_ended() { # CODE
 
 app_kill() {
 	kill -9 "$app_pid"
+	wait "$app_pid" 2>>"$log"
 	cat <&"$app_fd" >>"$log" # its end
 	exec {app_fd}<&-
 }
