@@ -61,21 +61,43 @@ static bool is_below(const char *path, const char *folder, size_t bytes)
 	return strncmp(path, folder, bytes) == 0 && (path[bytes] == '/' || bytes == 1);
 }
 
-int app_check_location(struct manager *manager, const char *path, struct wire_error *error)
+/* With OUTBOARD_ROOT the folders lie below it, like every path of ours; those of the system count, too. */
+static bool is_below_root(const char *path, const char *folder, size_t bytes)
 {
-	const char *folders = config_text(manager->config, CONFIG_APP_FOLDERS), *at = folders;
+	const char *root = getenv("OUTBOARD_ROOT");
 
-	if (manager->developer_mode)
-		return 0;
-	while (*at) {
+	return root && root[0] && is_below(path, root, strlen(root)) &&
+		is_below(path + strlen(root), folder, bytes);
+}
+
+int app_each_folder(struct manager *manager,
+	int (*each)(void *context, const char *folder, size_t bytes), void *context)
+{
+	const char *at = config_text(manager->config, CONFIG_APP_FOLDERS);
+	int r = 0;
+
+	while (r == 0 && *at) {
 		size_t bytes = strcspn(at, " \t");
 
-		if (bytes > 0 && is_below(path, at, bytes))
-			return 0;
+		if (bytes > 0)
+			r = each(context, at, bytes);
 		at += bytes;
 		at += strspn(at, " \t");
 	}
-	rule_error(error, RULE_APP_LOCATION, path, folders, NULL);
+	return r;
+}
+
+static int holds(void *context, const char *folder, size_t bytes)
+{
+	return is_below(context, folder, bytes) || is_below_root(context, folder, bytes);
+}
+
+int app_check_location(struct manager *manager, const char *path, struct wire_error *error)
+{
+	if (manager->developer_mode || app_each_folder(manager, holds, (void *)(uintptr_t)path) > 0)
+		return 0;
+	rule_error(error, RULE_APP_LOCATION, path, config_text(manager->config, CONFIG_APP_FOLDERS),
+		NULL);
 	return 1;
 }
 

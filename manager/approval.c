@@ -206,6 +206,7 @@ int approval_disable(struct extension *extension, uint32_t uid, struct wire_erro
 	name_of(uid, by, sizeof by);
 	snprintf(reason, sizeof reason, "disabled by %s", by);
 	extension->wanted = false;
+	extension->switched_off = true;
 	if (extension->state == STATE_ACTIVATED_DISABLED)
 		r = transition_to(extension, STATE_ACTIVATED_DISABLED, reason);
 	else
@@ -226,7 +227,8 @@ static void look_again(struct extension *extension)
 
 	if (verdict == POLICY_INVALID)
 		return; /* what runs goes on until the file is mended */
-	if (extension->state == STATE_ACTIVATED_WAITING_FOR_USER && verdict == POLICY_ALLOWED) {
+	if (extension->state == STATE_ACTIVATED_WAITING_FOR_USER && verdict == POLICY_ALLOWED &&
+		!extension->switched_off) {
 		extension->by_policy = true;
 		STR_PUT(extension->approved_by, "policy");
 		extension->approved_at_usec = now_real_usec();

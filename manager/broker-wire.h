@@ -4,6 +4,10 @@
  * that the broker inherits beside its listener "listen" (endpoint.sock). The manager is the more
  * trusted side: a broker exits on a message that does not fit. The manager pushes, the broker
  * never asks.
+ *
+ * A manager that was restarted says everything again: SETTINGS, ADD_CLIENT and ENTITLE of what the
+ * broker has already change nothing (the second socket of a client is closed). Each ADD_CLIENT and
+ * DROP_CLIENT is answered by CLIENTS within 5 s, or the broker is killed.
  */
 #ifndef OB_MANAGER_BROKER_WIRE_H
 #define OB_MANAGER_BROKER_WIRE_H
@@ -24,7 +28,7 @@ enum {
 	/* broker to manager */
 	BROKER_UP = 32,	     /* no body: attached, the listener is served */
 	BROKER_FAILED = 33,  /* struct wire_error: what it could not do; it exits after */
-	BROKER_CLIENTS = 34, /* struct broker_clients: sent at each change */
+	BROKER_CLIENTS = 34, /* struct broker_clients: at each change, and see above */
 };
 
 struct broker_settings {

@@ -62,9 +62,13 @@ static void wait_for(struct broker *broker, int what, uint64_t usec)
 static void kill_it(struct broker *broker, const char *why)
 {
 	log_event(LOG_BROKER_KILLED, "outboard-esd", "because", why, NULL);
-	STR_PUT(broker->failure, why);
+	if (!broker->failure[0])
+		STR_PUT(broker->failure, why);
 	children_signal(broker->manager->children, broker->child, SIGKILL);
 	wait_for(broker, WAIT_NOTHING, 0);
+	/* nothing more is said to it; its end comes through children.c */
+	broker->source = sd_event_source_disable_unref(broker->source);
+	broker->fd = fd_close(broker->fd);
 }
 
 static void tell(struct broker *broker, uint16_t type, const void *body, size_t bytes, int fd)
@@ -105,7 +109,7 @@ static void think(struct broker *broker)
 static void send_client(struct broker *broker, const struct broker_end *end)
 {
 	tell(broker, BROKER_ADD_CLIENT, &end->client, sizeof end->client, end->fd);
-	if (broker->up)
+	if (broker->up && broker->fd >= 0)
 		wait_for(broker, WAIT_ANSWER, ANSWER_USEC);
 }
 
@@ -202,11 +206,9 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *c
 	if (r == 0)
 		r = wire_dispatch(rows, ARRAY_SIZE(rows), 1, &packet, broker);
 	wire_packet_done(&packet);
-	if (r < 0) {
-		sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (r < 0)
 		kill_it(broker,
 			r == -EPIPE ? "it closed its socket" : "it sent no message of ours");
-	}
 	return 0;
 }
 
@@ -385,7 +387,7 @@ void broker_drop_client(struct broker *broker, uint64_t child)
 		*at = end->next;
 		if (broker->child && broker->begun) {
 			tell(broker, BROKER_DROP_CLIENT, &end->client, sizeof end->client, -1);
-			if (broker->up)
+			if (broker->up && broker->fd >= 0)
 				wait_for(broker, WAIT_ANSWER, ANSWER_USEC);
 		}
 		fd_close(end->fd);

@@ -208,6 +208,17 @@ static int on_submit(void *context, struct wire_packet *got)
 	return 0;
 }
 
+/* Else the same version would be put in place because it lies in the app. */
+static void remember_refusal(struct request *request)
+{
+	struct extension *active = extension_other(request->manager, request->extension);
+
+	if (!active)
+		return;
+	STR_PUT(active->refused_digest, request->extension->info.digest);
+	extension_write(active);
+}
+
 static int on_replace_answer(void *context, struct wire_packet *got)
 {
 	const struct request_replace_answer *body = (void *)got->body;
@@ -218,10 +229,11 @@ static int on_replace_answer(void *context, struct wire_packet *got)
 	/* it may have ended while the answer was on its way */
 	if (!request || request->step != STEP_REPLACEMENT)
 		return 0;
-	if (body->action == 0)
+	if (body->action == 0) {
+		remember_refusal(request);
 		request_fail_rule(request, RULE_REQUEST_NOT_REPLACED, request->identifier,
 			"its app has chosen to keep the one that is there");
-	else {
+	} else {
 		request->replace_agreed = true;
 		activate_decide(request);
 	}

@@ -273,6 +273,7 @@ static void replace_disabled(struct request *request, struct extension *old)
 	int r;
 
 	extension->wanted = old->wanted;
+	extension->switched_off = old->switched_off;
 	r = transition_all(request->manager, both, ARRAY_SIZE(both));
 	if (r < 0) {
 		request_refuse_errno(request, r, "it cannot be replaced");
@@ -286,26 +287,34 @@ static void replace_disabled(struct request *request, struct extension *old)
 static void approve_or_wait(struct request *request, enum policy_verdict verdict)
 {
 	struct extension *extension = request->extension;
+	struct extension *other = extension_other(request->manager, extension);
 	enum approval approval = approval_get(extension);
 	int r = 0;
 
-	if (verdict == POLICY_ALLOWED) {
+	extension->switched_off = other && other->switched_off;
+	if (extension->switched_off && approval != APPROVAL_DENIED && request->origin == ORIGIN_APP)
+		approval = APPROVAL_NONE;
+	else if (verdict == POLICY_ALLOWED && request->origin != ORIGIN_ROOT) {
 		extension->by_policy = true;
 		STR_PUT(extension->approved_by, "policy");
 		extension->approved_at_usec = now_real_usec();
-	} else if (request->origin == ORIGIN_ROOT) {
+		approval = APPROVAL_GIVEN;
+	}
+	if (request->origin == ORIGIN_ROOT) {
 		approved_by_root(request, extension);
 		return;
-	} else if (approval == APPROVAL_DENIED) {
+	}
+	if (approval == APPROVAL_DENIED) {
 		request_fail_rule(request, RULE_APPROVAL_DENIED_BEFORE, extension->info.identifier,
 			"an administrator has denied it");
 		return;
-	} else if (approval == APPROVAL_NONE) {
+	}
+	if (approval == APPROVAL_NONE) {
 		drop_pending(extension);
 		r = transition_to(extension, STATE_ACTIVATED_WAITING_FOR_USER,
-			extension_other(request->manager, extension)
-				? "asks for more rights than the version that runs"
-				: NULL);
+			extension->switched_off ? "its older version is switched off"
+				: other		? "asks for more rights than the version that runs"
+						: NULL);
 		if (r < 0)
 			request_refuse_errno(request, r, "it cannot wait for approval");
 		else
@@ -377,6 +386,7 @@ int activate_go(struct extension *extension)
 	int r;
 
 	extension->wanted = true;
+	extension->switched_off = false;
 	if (!old || old == extension) {
 		r = transition_to(extension, STATE_ACTIVATED_ENABLING, NULL);
 		if (r < 0)

@@ -44,9 +44,10 @@ struct extension {
 	struct bundle_info info;
 	uint32_t state; /* enum state */
 	char reason[REASON_BYTES];
-	bool wanted;	/* somebody with the right to say so wants it to run */
-	bool slot;	/* the one active copy of its (team, identifier) */
-	bool by_policy; /* allowed by policy alone, and goes with it */
+	bool wanted;	   /* somebody with the right to say so wants it to run */
+	bool slot;	   /* the one active copy of its (team, identifier) */
+	bool by_policy;	   /* allowed by policy alone, and goes with it */
+	bool switched_off; /* by an administrator: an app that asks again has it asked again */
 	char *origin_path, *app_path;
 	char *app_mount; /* the mount that held the app: not there is not deleted */
 	uint64_t app_device, app_inode;
@@ -58,7 +59,8 @@ struct extension {
 	uint64_t since_usec; /* CLOCK_REALTIME */
 	uint64_t approved_at_usec;
 	char approved_by[64];
-	char boot_id[40]; /* of the state that waits for the next boot */
+	char boot_id[40];			  /* of the state that waits for the next boot */
+	char refused_digest[BUNDLE_DIGEST_BYTES]; /* its app's delegate did not want that one */
 
 	/* ------ of this manager's life only */
 	enum process process;
@@ -73,6 +75,7 @@ struct extension {
 	bool entitled;	      /* the broker knows its executable */
 	unsigned check_tries; /* watch.c */
 	uint64_t check_usec;
+	bool gone_once;
 };
 
 #define REQUEST_OBSERVE 100 /* a kind of our own: may this client be an observer? */
@@ -266,6 +269,9 @@ void clients_workspace_event(struct extension *extension, enum workspace_event e
 
 /* 0: lies in an allowed place, or developer mode; 1: refused. */
 int app_check_location(struct manager *manager, const char *path, struct wire_error *error);
+/* Each folder in which apps may lie, as configured; stops at something else than 0. */
+int app_each_folder(struct manager *manager,
+	int (*each)(void *context, const char *folder, size_t bytes), void *context);
 /*
  * Verify the app of the request (app_fd, app_path): activate_app_verified() or request_fail(), at
  * once when nothing has changed since the last time.

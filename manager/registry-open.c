@@ -33,7 +33,8 @@ static const char *const migrations[REGISTRY_VERSION] = {
 	" app_inode INTEGER NOT NULL, child INTEGER NOT NULL, start_time INTEGER NOT NULL,"
 	" pid INTEGER NOT NULL, restarts INTEGER NOT NULL, last_error TEXT,"
 	" last_exit TEXT NOT NULL, since_usec INTEGER NOT NULL,"
-	" approved_at_usec INTEGER NOT NULL, approved_by TEXT NOT NULL, boot_id TEXT NOT NULL"
+	" approved_at_usec INTEGER NOT NULL, approved_by TEXT NOT NULL, boot_id TEXT NOT NULL,"
+	" refused_digest TEXT NOT NULL, switched_off INTEGER NOT NULL"
 	") WITHOUT ROWID;"
 	/* the key invariant: at most one active copy of an extension */
 	"CREATE UNIQUE INDEX one_active ON extensions (team, identifier) WHERE slot = 1;"

@@ -123,6 +123,8 @@ static int roll_back(
 		"did not come up" };
 	both[1] = (struct transition){ old, STATE_ACTIVATED_ENABLING, reason };
 	extension_set_error(old, error);
+	/* it lies in the app still, and is not tried again unless the app asks */
+	STR_PUT(old->refused_digest, extension->info.digest);
 	r = transition_all(extension->manager, both, 2);
 	if (r < 0)
 		return r;
@@ -324,7 +326,7 @@ static void say_exit(struct extension *extension, int code, int status)
 		snprintf(extension->last_exit, sizeof extension->last_exit, "signal %d (%.40s)",
 			status, strsignal(status));
 	else
-		STR_PUT(extension->last_exit, "ended while outboardd was down");
+		STR_PUT(extension->last_exit, "unknown: an earlier outboardd had started it");
 }
 
 /* Nothing of it is left. */

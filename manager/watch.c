@@ -162,10 +162,30 @@ static bool look_in(const struct extension *extension, const char *folder, unsig
 	return found;
 }
 
+struct search {
+	const struct extension *extension;
+	char *found;
+};
+
+static int look_in_folder(void *context, const char *folder, size_t bytes)
+{
+	const char *root = getenv("OUTBOARD_ROOT");
+	struct search *search = context;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "%.*s", (int)bytes, folder);
+	if (look_in(search->extension, path, 1, search->found))
+		return 1;
+	if (!root || !root[0])
+		return 0;
+	snprintf(path, sizeof path, "%s%.*s", root, (int)bytes, folder);
+	return look_in(search->extension, path, 1, search->found);
+}
+
 /* An app that was moved on its file system is the same folder at another name. */
 static bool find_moved(const struct extension *extension, char ret[static PATH_MAX])
 {
-	const char *folders = config_text(extension->manager->config, CONFIG_APP_FOLDERS);
+	struct search search = { extension, ret };
 	char folder[PATH_MAX];
 	char *slash;
 
@@ -176,16 +196,7 @@ static bool find_moved(const struct extension *extension, char ret[static PATH_M
 		if (look_in(extension, folder, 1, ret))
 			return true;
 	}
-	while (*folders) {
-		size_t bytes = strcspn(folders, " \t");
-
-		snprintf(folder, sizeof folder, "%.*s", (int)bytes, folders);
-		if (bytes && look_in(extension, folder, 1, ret))
-			return true;
-		folders += bytes;
-		folders += strspn(folders, " \t");
-	}
-	return false;
+	return app_each_folder(extension->manager, look_in_folder, &search) > 0;
 }
 
 static enum found look(const struct extension *extension, char ret_moved[static PATH_MAX])
@@ -274,7 +285,8 @@ static bool is_known(const struct extension *extension, const char *digest)
 		if (extension_same(other, extension) && streq(other->info.digest, digest) &&
 			state_get(other->state)->group != GROUP_REMOVING)
 			return true;
-	return false;
+	/* its own delegate has said no to that one */
+	return streq(extension->refused_digest, digest);
 }
 
 static void look_for_update(struct extension *extension)
@@ -347,11 +359,13 @@ void watch_check(struct extension *extension)
 		return;
 	switch (look(extension, moved)) {
 	case FOUND_SAME:
+		extension->gone_once = false;
 		if (streq(extension->reason, REASON_UNMOUNTED))
 			say(extension, "");
 		look_for_update(extension);
 		break;
 	case FOUND_OTHER:
+		extension->gone_once = false;
 		take_replaced(extension);
 		break;
 	case FOUND_MOVED:
@@ -362,6 +376,12 @@ void watch_check(struct extension *extension)
 		say(extension, REASON_UNMOUNTED);
 		break;
 	case FOUND_GONE:
+		/* between two renames of a replacement it is not there, either */
+		if (!extension->gone_once) {
+			extension->gone_once = true;
+			check_later(extension, SETTLE_USEC / 2);
+			return;
+		}
 		if (policy_is_kept_from_ui(extension->manager->policy, extension->info.team,
 			    extension->info.identifier))
 			say(extension, "its app was deleted; the policy keeps it");
