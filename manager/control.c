@@ -202,7 +202,9 @@ static int accept_peer(struct control *control, int fd)
 	link->ready = true;
 	r = link_start(link, fd);
 	if (r < 0) {
-		say(control, LOG_PEER_REFUSED, peer.uid, strerror(-r));
+		/* One that only looked whether somebody listens has done nothing wrong. */
+		if (r != -ECONNRESET && r != -EPIPE)
+			say(control, LOG_PEER_REFUSED, peer.uid, strerror(-r));
 		link_free(link);
 	}
 	return 0;

@@ -69,6 +69,14 @@ int control_open(const struct verb *verb, sd_bus **ret)
 	return VERB_DONE;
 }
 
+static int say_broken(const struct verb *verb, int r)
+{
+	return verb_failed(verb,
+		"the connection to outboardd broke: %s\n"
+		"  It may have ended and be starting again; its log says why.",
+		strerror(-r));
+}
+
 /* Our errors carry a second string: {"code":…,"recovery":…}. */
 static int say_error(const struct verb *verb, sd_bus_message *reply)
 {
@@ -81,6 +89,9 @@ static int say_error(const struct verb *verb, sd_bus_message *reply)
 		sd_bus_message_read(reply, "ss", &text, &structured) >= 0)
 		json = json_loads(structured, 0, NULL);
 	recovery = json ? field_string(json, "recovery") : "";
+	if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED))
+		return say_broken(verb, -ECONNRESET);
 	verb_failed(verb, "%s", PRINT_CLEAN(error->message ? error->message : error->name));
 	if (*recovery)
 		fprintf(stderr, "  %s\n", PRINT_CLEAN(recovery));
@@ -110,7 +121,7 @@ int control_send(const struct verb *verb, sd_bus *bus, sd_bus_message *call, sd_
 			r = 0;
 	}
 	if (r < 0)
-		return verb_failed(verb, "the connection to outboardd broke: %s", strerror(-r));
+		return say_broken(verb, r);
 	if (sd_bus_message_is_method_error(reply, NULL))
 		return say_error(verb, reply);
 	if (ret)

@@ -30,7 +30,7 @@ static int config_text(sd_bus_message *reply)
 		if (!streq(section, last))
 			printf("%s[%s]\n", *last ? "\n" : "", PRINT_CLEAN(section));
 		snprintf(last, sizeof(last), "%s", section);
-		printf("%s = %s  # %s\n", PRINT_CLEAN(key), PRINT_CLEAN(value),
+		printf("%s = %s  # %s\n", PRINT_CLEAN(key), *value ? PRINT_CLEAN(value) : "",
 			PRINT_CLEAN(source));
 	}
 	return VERB_DONE;

@@ -52,7 +52,8 @@ static int parse_since(const char *text, uint64_t now_usec, uint64_t *ret)
 /* Fields that the line shows in its own way; all others follow as name=value. */
 static bool is_plain(const char *name)
 {
-	static const char *const shown[] = { "t", "from", "level", "id", "object", "text" };
+	static const char *const shown[] = { "t", "source", "from", "level", "id", "object",
+		"text" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
 		if (streq(name, shown[i]))
@@ -80,7 +81,7 @@ static void print_line(const char *text)
 {
 	_cleanup_json_ json_t *line = json_loads(text, 0, NULL);
 	char when[32] = "";
-	const char *object;
+	const char *object, *from;
 	time_t seconds;
 	struct tm tm;
 
@@ -92,7 +93,9 @@ static void print_line(const char *text)
 	if (localtime_r(&seconds, &tm))
 		strftime(when, sizeof(when), "%b %d %H:%M:%S", &tm);
 	object = field_string(line, "object");
-	printf("%s %s %s: ", when, PRINT_CLEAN(field_string(line, "from")),
+	/* A daemon of ours says its name; of an extension outboardd says whose line it is. */
+	from = field_string(line, "from");
+	printf("%s %s %s: ", when, PRINT_CLEAN(*from ? from : field_string(line, "source")),
 		PRINT_CLEAN(field_string(line, "level")));
 	if (*object)
 		printf("%s: ", PRINT_CLEAN(object));
