@@ -137,7 +137,7 @@ static int check(struct request *request, struct wire_error *error)
 	const struct bundle_info *info = &extension->info;
 	const struct extension *taken = find_taken(extension);
 
-	if (!streq(info->team, request->team) &&
+	if (request->origin != ORIGIN_RECOVERY && !streq(info->team, request->team) &&
 		!(info->entitlement_bits & ENTITLEMENT_REDISTRIBUTABLE)) {
 		rule_error(error, RULE_EXTENSION_TEAM, info->identifier, info->team, NULL);
 		return 1;
@@ -192,6 +192,10 @@ void activate_validated(struct request *request)
 		r = transition_to(extension, STATE_VALIDATING_BY_CATEGORY, NULL);
 	if (r < 0) {
 		request_refuse_errno(request, r, "it cannot be validated");
+		return;
+	}
+	if (request->origin == ORIGIN_RECOVERY) {
+		recover_validated(request);
 		return;
 	}
 	twin = find_twin(extension);

@@ -122,9 +122,17 @@ static int open_registry(struct manager *manager)
 			LOG_NUMBER(REGISTRY_VERSION), NULL);
 	if (r < 0)
 		return fail(path, r);
-	manager->registry_was_lost = how == REGISTRY_MOVED_ASIDE;
-	log_event(manager->registry_was_lost ? LOG_REGISTRY_LOST : LOG_REGISTRY_OPENED, path, "how",
-		how_texts[how], NULL);
+	if (how == REGISTRY_MOVED_ASIDE) {
+		/* written, so that a manager that is killed meanwhile is followed by one that goes on */
+		r = registry_set(manager->registry, "recovering", "yes");
+		if (r < 0)
+			return fail(path, r);
+	}
+	manager->registry_was_lost = registry_get(manager->registry, "recovering", text,
+					     sizeof text) == 0 &&
+		streq(text, "yes");
+	log_event(how == REGISTRY_MOVED_ASIDE ? LOG_REGISTRY_LOST : LOG_REGISTRY_OPENED, path,
+		"how", how_texts[how], NULL);
 	manager->developer_mode = registry_get(manager->registry, "developer_mode", text,
 					  sizeof text) == 0 &&
 		streq(text, "on");

@@ -81,9 +81,10 @@ struct extension {
 #define REQUEST_OBSERVE 100 /* a kind of our own: may this client be an observer? */
 
 enum request_origin {
-	ORIGIN_APP,    /* a process asks through the library */
-	ORIGIN_ROOT,   /* the administrator asks over the bus, which is an approval */
-	ORIGIN_UPDATE, /* the app on disk has changed */
+	ORIGIN_APP,	 /* a process asks through the library */
+	ORIGIN_ROOT,	 /* the administrator asks over the bus, which is an approval */
+	ORIGIN_UPDATE,	 /* the app on disk has changed */
+	ORIGIN_RECOVERY, /* the registry was lost: recover.c */
 };
 
 enum request_step {
@@ -349,9 +350,13 @@ void watch_check(struct extension *extension);	     /* look at its app now */
 void watch_check_again(struct extension *extension); /* an update that could not be taken */
 bool watch_app_is_gone(struct extension *extension); /* deleted; not: unmounted */
 
-/* ---- facade.c, reconcile.c -------------------------------------------------------------------- */
+/* ---- facade.c, reconcile.c, recover.c -------------------------------------------------------------------- */
 
 extern struct control_manager manager_control;
 int reconcile(struct manager *manager);
+void reconcile_sweep(struct manager *manager); /* what no row knows goes */
+void recover_begin(struct manager *manager);
+void recover_validated(struct request *request);
+void recover_ended(struct manager *manager); /* one of its requests has ended */
 
 #endif

@@ -171,6 +171,15 @@ static void sweep_sockets(struct manager *manager)
 		children_unstore(manager->children, stale.name);
 }
 
+void reconcile_sweep(struct manager *manager)
+{
+	children_each(manager->children, end_stranger, manager);
+	sweep_cgroups(manager);
+	sweep_sockets(manager);
+	services_remove_strangers(manager);
+	staging_remove_strangers(manager);
+}
+
 #define EACH(extension, manager)                                             \
 	for (struct extension *extension = (manager)->extensions; extension; \
 		extension = extension->next)
@@ -204,13 +213,8 @@ int reconcile(struct manager *manager)
 			return r;
 	}
 	/* after a lost registry there are copies and processes that only look like strangers */
-	if (!manager->registry_was_lost) {
-		children_each(manager->children, end_stranger, manager);
-		sweep_cgroups(manager);
-		sweep_sockets(manager);
-		services_remove_strangers(manager);
-		staging_remove_strangers(manager);
-	}
+	if (!manager->registry_was_lost)
+		reconcile_sweep(manager);
 	broker_begin(manager->broker);
 	approval_policy_changed(manager);
 	r = watch_new(manager, &manager->watch);
@@ -221,5 +225,7 @@ int reconcile(struct manager *manager)
 	extension->check_usec = now_usec();
 	sd_event_source_set_enabled(manager->later, SD_EVENT_ONESHOT);
 	manager_arm(manager);
+	if (manager->registry_was_lost)
+		recover_begin(manager);
 	return 0;
 }

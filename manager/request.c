@@ -90,6 +90,8 @@ static void request_free(struct request *request)
 	stop_work(request);
 	/* there may be a place for one that is queued */
 	sd_event_source_set_enabled(request->manager->later, SD_EVENT_ONESHOT);
+	if (request->origin == ORIGIN_RECOVERY)
+		recover_ended(request->manager);
 	free(request->app_path);
 	free(request);
 }
