@@ -36,12 +36,12 @@ says 0 "0 extensions: 0 running" outboardctl
 
 # ---- activate: every change is printed as it happens, and the golden line is Apple's ----------------
 team_start Tools
-app_install /opt Tools 1.0-7 "$build/test/agents/silent"
+app_install "$OUTBOARD_ROOT/opt" Tools 1.0-7 "$build/test/agents/agent-silent"
 exec {stream}< <(exec outboardctl monitor --json 2>&1)
 monitor_pid=$!
 # The first line may only be missed while the monitor is not yet connected: developer mode is told.
 until read -r -t 0.05 -u "$stream"; do outboardctl developer on && outboardctl developer off; done
-says 0 "completed" outboardctl activate /opt/Tools.app --wait
+says 0 "completed" outboardctl activate "$OUTBOARD_ROOT/opt/Tools.app" --wait
 await_line "monitor" '"event":"added".*"identifier":"org.example.Tools.agent"'
 await_line "monitor" '"running":true'
 kill $monitor_pid
@@ -51,10 +51,10 @@ printf '1 extension(s)\n--- com.apple.system_extension.endpoint_security\nenable
 systemextensionsctl list >"$work/list" || fail "list" "exit 0" "exit $?"
 cmp "$work/golden" "$work/list" || fail "list" "$(cat -A "$work/golden")" "$(cat -A "$work/list")"
 pid=$(running_pid $agent)
-[ -n "$pid" ] && kill -0 "$pid" || fail "pid" "a process" "$pid"
+kill -0 "${pid:-none}" 2>>"$log" || fail "pid" "a process" "$pid"
 says 0 "1\.0/7, pid $pid" outboardctl
 says 0 "A test of Outboard" outboardctl show $agent
-says 0 '"completed"|completed' outboardctl activate /opt/Tools.app $agent --wait
+says 0 '"completed"|completed' outboardctl activate "$OUTBOARD_ROOT/opt/Tools.app" $agent --wait
 [ "$(running_pid $agent)" = "$pid" ] || fail "activate again" "pid $pid" "$(running_pid $agent)"
 says 1 "nobody.app" outboardctl activate /nobody.app x
 
@@ -65,6 +65,7 @@ says 0 "$agent" as-user alice env OUTBOARD_ROOT="$OUTBOARD_ROOT" systemextension
 says 0 "" outboardctl disable $agent
 says 0 "activated disabled|terminating" outboardctl list
 says 0 "" outboardctl enable $agent
+until pid=$(running_pid $agent); do read -r -t 0.02 <> <(:); done
 
 # ---- log, config, developer mode, dev run ---------------------------------------------------------------
 says 0 '"source"' outboardctl config --json
@@ -75,6 +76,7 @@ follow_pid=$!
 says 0 "" outboardctl developer on
 await_line "log --follow" 'DEVELOPER_MODE'
 kill $follow_pid
+# shellcheck disable=SC2016 # the inner shell's variable
 says 0 "control=[0-9]+,endpoint=[0-9]+" outboardctl dev run \
 	--entitlement com.apple.developer.endpoint-security.client -- sh -c 'echo $OUTBOARD_FDS'
 # shellcheck disable=SC2016 # the inner shell's variable
@@ -84,6 +86,8 @@ says 0 "" outboardctl developer off
 # ---- away -------------------------------------------------------------------------------------------
 says 0 "0 removed" outboardctl gc
 says 0 "Successfully uninstalled" systemextensionsctl uninstall "$team" $agent
+says 0 "^0 extensions: 0 running" outboardctl
+! kill -0 "$pid" 2>>"$log" || fail "uninstall" "no process" "$pid"
 says 1 "" systemextensionsctl uninstall "$team" $agent
 outboardd_kill_manager
 says 0 "outboardd " outboardctl

@@ -64,6 +64,15 @@ json_t *control_properties(sd_bus_message *message);
 json_t *control_find(const struct verb *verb, const struct control_view *view, const char *word,
 	const char *prefer);
 
+/**
+ * control_wait_removed() - until no copy of that extension is there any more
+ * @identifier: NULL: of any extension
+ *
+ * Waits for the signals, at most a minute: a copy that is still there then is named, with its state.
+ */
+int control_wait_removed(
+	const struct verb *verb, sd_bus *bus, const char *team, const char *identifier);
+
 /* Members of such an object; "" , 0, false where there is none. */
 const char *field_string(const json_t *object, const char *name);
 long long field_number(const json_t *object, const char *name);

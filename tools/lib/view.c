@@ -10,6 +10,10 @@
 #include <string.h>
 #include "base/str.h"
 #include "tools/lib/control.h"
+#include "tools/lib/print.h"
+
+/* Twice what outboardd gives a process to end by itself, and more. */
+#define REMOVAL_USEC (60ull * 1000 * 1000)
 
 /* "RunningVersion" to "running_version", "OriginPath" to "origin_path". */
 static void snake_case(const char *name, char *ret, size_t bytes)
@@ -379,4 +383,71 @@ json_t *control_find(const struct verb *verb, const struct control_view *view, c
 		verb_failed(
 			verb, "there is no extension '%s'; 'outboardctl list' shows them", word);
 	return found;
+}
+
+static int count_signal(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	(*(size_t *)userdata)++;
+	return 0;
+}
+
+/* 1: one has come; 0: the time is over. */
+static int wait_for_signal(sd_bus *bus, const size_t *n_signals, size_t seen, uint64_t end_usec)
+{
+	while (*n_signals == seen) {
+		uint64_t now = print_now_usec();
+		int r = sd_bus_process(bus, NULL);
+
+		if (r == 0 && now >= end_usec)
+			return 0;
+		if (r == 0)
+			r = sd_bus_wait(bus, end_usec - now);
+		if (r < 0 && r != -EINTR)
+			return r;
+	}
+	return 1;
+}
+
+static const json_t *still_there(
+	const struct control_view *view, const char *team, const char *identifier)
+{
+	json_t *extension;
+	size_t i;
+
+	json_array_foreach (view->extensions, i, extension)
+		if (!identifier ||
+			(streq(field_string(extension, "team"), team) &&
+				streq(field_string(extension, "identifier"), identifier)))
+			return extension;
+	return NULL;
+}
+
+int control_wait_removed(
+	const struct verb *verb, sd_bus *bus, const char *team, const char *identifier)
+{
+	_cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+	uint64_t end_usec = print_now_usec() + REMOVAL_USEC;
+	size_t n_signals = 0;
+	int r;
+
+	r = sd_bus_match_signal(bus, &slot, NULL, NULL, "org.freedesktop.DBus.ObjectManager",
+		"InterfacesRemoved", count_signal, &n_signals);
+	while (r >= 0) {
+		_cleanup_view_ struct control_view view = { 0 };
+		size_t seen = n_signals;
+		const json_t *extension;
+
+		r = control_view(verb, bus, &view);
+		if (r != VERB_DONE)
+			return r;
+		extension = still_there(&view, team, identifier);
+		if (!extension)
+			return VERB_DONE;
+		r = wait_for_signal(bus, &n_signals, seen, end_usec);
+		if (r == 0)
+			return verb_failed(verb, "%s is still there: its state is '%s'",
+				field_string(extension, "identifier"),
+				field_string(extension, "state"));
+	}
+	return verb_failed(verb, "the connection to outboardd broke: %s", strerror(-r));
 }

@@ -41,6 +41,17 @@ static int call_request(const struct verb *verb, sd_bus *bus, const struct chang
 	return r;
 }
 
+/* Done when it is gone. */
+static int call_by_name(
+	const struct verb *verb, sd_bus *bus, const struct change *change, const json_t *extension)
+{
+	const char *team = field_string(extension, "team");
+	const char *identifier = field_string(extension, "identifier");
+	int r = control_call(verb, bus, change->method, NULL, "ss", team, identifier);
+
+	return r == VERB_DONE ? control_wait_removed(verb, bus, team, identifier) : r;
+}
+
 int verb_change(const struct verb *verb, int argc, char **argv)
 {
 	bool wait = false;
@@ -62,8 +73,7 @@ int verb_change(const struct verb *verb, int argc, char **argv)
 	if (!extension)
 		return VERB_FAILED;
 	if (change->by_name)
-		return control_call(verb, bus, change->method, NULL, "ss",
-			field_string(extension, "team"), field_string(extension, "identifier"));
+		return call_by_name(verb, bus, change, extension);
 	if (change->request)
 		return call_request(verb, bus, change, field_string(extension, "id"), wait);
 	return control_call(verb, bus, change->method, NULL, "s", field_string(extension, "id"));

@@ -23,5 +23,6 @@ int verb_reset(const struct verb *verb, int argc, char **argv)
 		return verb_failed(verb, "nobody can be asked here: --yes resets without asking");
 	if (!yes && !show_ask("Stop and remove every extension, and forget every approval?"))
 		return verb_failed(verb, "nothing was changed");
-	return control_call(verb, bus, "Reset", NULL, NULL);
+	r = control_call(verb, bus, "Reset", NULL, NULL);
+	return r == VERB_DONE ? control_wait_removed(verb, bus, NULL, NULL) : r;
 }

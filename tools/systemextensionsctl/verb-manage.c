@@ -68,6 +68,8 @@ int verb_reset(const struct verb *verb, int argc, char **argv)
 
 	if (r == VERB_DONE)
 		r = control_call(verb, bus, "Reset", NULL, NULL);
+	if (r == VERB_DONE)
+		r = control_wait_removed(verb, bus, NULL, NULL);
 	return r == VERB_DONE
 		? say(verb, json, "Successfully reset", json_pack("{s:b}", "reset", 1))
 		: r;
@@ -76,17 +78,21 @@ int verb_reset(const struct verb *verb, int argc, char **argv)
 int verb_uninstall(const struct verb *verb, int argc, char **argv)
 {
 	_cleanup_control_ sd_bus *bus = NULL;
+	const char *team;
 	bool json = false;
 	int r = begin(verb, argc, argv, 2, 2, &json, &bus);
 
+	if (r != VERB_DONE)
+		return r;
 	/* '-' is the team of what nobody signed, here as on macOS. */
+	team = streq(argv[1], "-") ? "" : argv[1];
+	r = control_call(verb, bus, "Uninstall", NULL, "ss", team, argv[2]);
 	if (r == VERB_DONE)
-		r = control_call(verb, bus, "Uninstall", NULL, "ss",
-			streq(argv[1], "-") ? "" : argv[1], argv[2]);
-	return r == VERB_DONE
-		? say(verb, json, "Successfully uninstalled",
-			  json_pack("{s:s, s:s}", "team", argv[1], "identifier", argv[2]))
-		: r;
+		r = control_wait_removed(verb, bus, team, argv[2]);
+	if (r != VERB_DONE)
+		return r;
+	return say(verb, json, "Successfully uninstalled",
+		json_pack("{s:s, s:s}", "team", argv[1], "identifier", argv[2]));
 }
 
 int verb_gc(const struct verb *verb, int argc, char **argv)
