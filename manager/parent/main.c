@@ -34,6 +34,7 @@
 #define SECOND_USEC 1000000ull
 #define STOPPED_USEC (2 * SECOND_USEC) /* a stopped manager is replaced after */
 #define PONG_USEC (5 * SECOND_USEC)    /* one that does not answer */
+#define BEGIN_USEC (60 * SECOND_USEC)  /* one that does not come to its loop after the start */
 #define END_USEC (5 * SECOND_USEC)     /* what is given to the manager when we end */
 #define LOG_PIPE_BYTES (1 << 20)
 
@@ -87,6 +88,8 @@ static void manager_ended(int code, int status)
 {
 	uint64_t now = parent_now_usec(), wait = 0;
 
+	if (parent.manager_fd >= 0)
+		parent_drain(&parent);
 	parent.manager_fd = fd_close(parent.manager_fd);
 	parent.manager_pid = -1;
 	parent.stopped_until_usec = parent.pong_until_usec = 0;
@@ -103,6 +106,18 @@ static void manager_ended(int code, int status)
 		LOG_NUMBER(status), "restart_in_ms", LOG_NUMBER(wait / 1000), NULL);
 }
 
+/* The manager has to show that it lives, once at a time. A full queue is no excuse. */
+static void ping_manager(uint64_t within_usec)
+{
+	int r;
+
+	if (parent.manager_fd < 0 || parent.pong_until_usec)
+		return;
+	r = wire_send(parent.manager_fd, PARENT_PING, 0, 0, NULL, 0, NULL, 0);
+	if (r == 0 || r == -EAGAIN)
+		parent.pong_until_usec = parent_now_usec() + within_usec;
+}
+
 static void start_manager(void)
 {
 	int r = parent_spawn_manager(&parent);
@@ -112,6 +127,8 @@ static void start_manager(void)
 		r = watch(parent.manager_fd, EPOLLIN);
 	if (r == 0)
 		r = parent_send_all(&parent);
+	if (r == 0)
+		ping_manager(BEGIN_USEC);
 	if (r < 0) {
 		log_failure(LOG_PARENT_MANAGER_START, NULL, r, NULL);
 		if (parent.manager_pid > 0)
@@ -156,9 +173,11 @@ static void reap(void)
 		if (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED)
 			continue;
 		for (i = 0; i < PARENT_CHILDREN_MAX; i++)
-			if (parent.children[i].is.child && parent.children[i].is.pid == info.si_pid)
-				parent_child_ended(
-					&parent, &parent.children[i], info.si_code, info.si_status);
+			if (parent.children[i].is.child &&
+				parent.children[i].is.pid == info.si_pid &&
+				parent_child_ended(&parent, &parent.children[i], info.si_code,
+					info.si_status) == -EAGAIN)
+				kill_manager("does not read");
 	}
 }
 
@@ -205,15 +224,6 @@ static void on_timer(void)
 		start_manager();
 }
 
-/* Somebody has come to a listener: the manager has to show that it lives, once at a time. */
-static void on_listener(void)
-{
-	if (parent.manager_fd < 0 || parent.pong_until_usec)
-		return;
-	if (wire_send(parent.manager_fd, PARENT_PING, 0, 0, NULL, 0, NULL, 0) == 0)
-		parent.pong_until_usec = parent_now_usec() + PONG_USEC;
-}
-
 static void on_event(int fd)
 {
 	if (fd == parent.signal_fd)
@@ -221,7 +231,7 @@ static void on_event(int fd)
 	else if (fd == parent.timer_fd)
 		on_timer();
 	else if (fd != parent.manager_fd)
-		on_listener();
+		ping_manager(PONG_USEC); /* somebody has come to a listener */
 	else if (parent_serve(&parent) < 0) {
 		/* its end comes as SIGCHLD; until then its socket must not spin this loop */
 		epoll_ctl(parent.epoll_fd, EPOLL_CTL_DEL, fd, NULL);

@@ -13,7 +13,6 @@
 struct child {
 	struct parent_child is; /* is.child 0: the place is free */
 	int pid_fd;
-	bool told; /* its end has been sent to a manager */
 };
 
 struct stored {
@@ -47,9 +46,11 @@ int parent_spawn_child(struct parent *parent, const struct parent_spawn *spawn, 
 	size_t n_fds, struct child **ret);
 
 /* serve.c: the manager's messages */
-int parent_serve(struct parent *parent); /* negative: the manager has to be replaced */
+int parent_serve(struct parent *parent);  /* negative: the manager has to be replaced */
+void parent_drain(struct parent *parent); /* what a dead manager has asked for */
 int parent_send_all(struct parent *parent);
-void parent_child_ended(struct parent *parent, struct child *child, int code, int status);
+/* -EAGAIN: the manager does not read, and the next one has to be told. */
+int parent_child_ended(struct parent *parent, struct child *child, int code, int status);
 
 uint64_t parent_now_usec(void);
 

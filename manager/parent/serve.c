@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "manager/parent/parent.h"
 
+#define DRAIN_MAX 1024
+
 static struct wire_packet packet;
 
 static int send_child(struct parent *parent, uint16_t type, uint64_t id, const struct child *child)
@@ -119,6 +121,21 @@ int parent_serve(struct parent *parent)
 	return r;
 }
 
+void parent_drain(struct parent *parent)
+{
+	int i, r = 0, n_ends = 0;
+
+	/* bounded: who has a copy of its socket could go on for ever */
+	for (i = 0; i < DRAIN_MAX && r == 0; i++) {
+		r = wire_receive(parent->manager_fd, &packet, MSG_DONTWAIT);
+		if (r == 0)
+			r = wire_dispatch(rows, ARRAY_SIZE(rows), 1, &packet, parent);
+		else if (r == -EPIPE && n_ends++ == 0)
+			r = 0; /* it has not read all of ours (ECONNRESET): its own are still there */
+	}
+	wire_packet_done(&packet);
+}
+
 static int send_fd(struct parent *parent, const char *name, int fd)
 {
 	struct parent_name message = { 0 };
@@ -127,15 +144,20 @@ static int send_fd(struct parent *parent, const char *name, int fd)
 	return wire_send(parent->manager_fd, PARENT_FD, 0, 0, &message, sizeof message, &fd, 1);
 }
 
-void parent_child_ended(struct parent *parent, struct child *child, int code, int status)
+int parent_child_ended(struct parent *parent, struct child *child, int code, int status)
 {
+	int r;
+
 	child->is.code = code;
 	child->is.status = status;
-	if (parent->manager_fd >= 0 && send_child(parent, PARENT_EXITED, 0, child) == 0) {
-		fd_close(child->pid_fd);
-		*child = (struct child){ .pid_fd = -1 };
-	}
-	/* else it waits for the next manager, which is told at its start */
+	if (parent->manager_fd < 0)
+		return 0; /* the next manager is told at its start */
+	r = send_child(parent, PARENT_EXITED, 0, child);
+	if (r < 0)
+		return r;
+	fd_close(child->pid_fd);
+	*child = (struct child){ .pid_fd = -1 };
+	return 0;
 }
 
 static int send_children(struct parent *parent)

@@ -21,6 +21,7 @@
 #include "manager/parent/parent.h"
 
 #define CHILD_FD_FIRST 3
+#define QUEUE_BYTES (2 << 20)
 #define CHILD_FD_SPARE 512 /* out of the way of what they become */
 
 static const char *const program_names[PARENT_PROGRAM_MAX_] = {
@@ -127,6 +128,14 @@ int parent_spawn_manager(struct parent *parent)
 	if (r < 0)
 		return r;
 	theirs = pair[1];
+	/* a manager that does not read holds nobody up: all that is held fits into its queue at once */
+	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ||
+		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &(int){ QUEUE_BYTES },
+			sizeof(int)) < 0) {
+		r = -errno;
+		fd_close(pair[0]);
+		return r;
+	}
 	pid = spawn("outboardd-manager", "parent", &theirs, 1,
 		parent->log_here ? -1 : parent->log_fds[1], true, &pid_fd);
 	if (pid < 0) {
