@@ -78,7 +78,7 @@ static void tell(struct extension *extension, const struct before *before)
 	extension->deadline_usec = row->deadline_sec
 		? now_usec() + (uint64_t)row->deadline_sec * 1000000
 		: 0;
-	log_event(LOG_EXTENSION_STATE, extension->info.identifier, "from",
+	log_event(LOG_EXTENSION_STATE, extension->info.identifier, "was",
 		state_get(before->state)->name, "to", row->name, "because", extension->reason,
 		"version", extension->info.short_version, "uuid", extension->id, NULL);
 	control_extension_changed(extension->manager->control, extension->id);

@@ -73,7 +73,8 @@ static void print_fields(const json_t *line)
 			continue;
 		text = json_is_string(value) ? strdup(json_string_value(value))
 					     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		printf(" %s=%s", name, PRINT_CLEAN(text));
+		if (text && *text)
+			printf(" %s=%s", name, PRINT_CLEAN(text));
 	}
 }
 

@@ -43,6 +43,21 @@ static void status_head(const struct control_view *view)
 		printf("%s: %s\n", PRINT_CLEAN(name), PRINT_CLEAN(json_string_value(value)));
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void status_counts(const struct control_view *view)
+{
+	size_t n = json_array_size(view->extensions), n_open = json_array_size(view->requests);
+
+	printf("%zu extension%s: %zu running, %zu wanted but not running, %zu waiting for approval; %zu open request%s\n",
+		n, plural(n), count_true(view->extensions, "running"),
+		count_missing(view->extensions), count_true(view->extensions, "awaiting_approval"),
+		n_open, plural(n_open));
+}
+
 static void status_waiting(const struct control_view *view)
 {
 	json_t *extension;
@@ -79,10 +94,7 @@ int verb_status(const struct verb *verb, int argc, char **argv)
 	if (json)
 		return status_json(verb, &view);
 	status_head(&view);
-	printf("%zu extensions: %zu running, %zu wanted but not running, %zu waiting for approval; %zu open requests\n",
-		json_array_size(view.extensions), count_true(view.extensions, "running"),
-		count_missing(view.extensions), count_true(view.extensions, "awaiting_approval"),
-		json_array_size(view.requests));
+	status_counts(&view);
 	if (json_array_size(view.extensions) > 0) {
 		putchar('\n');
 		show_extensions(view.extensions);
