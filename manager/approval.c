@@ -7,10 +7,11 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <pwd.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/paths.h"
 #include "base/str.h"
 #include "manager/manager.h"
 #include "manager/registry.h"
@@ -247,4 +248,24 @@ void approval_policy_changed(struct manager *manager)
 		next = extension->next;
 		look_again(extension);
 	}
+}
+
+void policy_reload(struct manager *manager)
+{
+	char config[PATH_MAX], vendor[PATH_MAX];
+	const char *folders[] = { path_get(PATH_VENDOR, "policy.d", vendor),
+		path_get(PATH_CONFIG, "policy.d", config), NULL };
+	struct policy *policy;
+	int r = policy_load(folders, &policy);
+
+	if (r < 0) {
+		/* what was known holds on */
+		log_failure(LOG_POLICY_INVALID, NULL, r, NULL);
+		return;
+	}
+	if (policy_problem(policy))
+		log_event(LOG_POLICY_INVALID, policy_problem(policy), NULL);
+	policy_free(manager->policy);
+	manager->policy = policy;
+	approval_policy_changed(manager);
 }

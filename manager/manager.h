@@ -150,11 +150,11 @@ struct manager {
 	sd_event_source *listen_source, *timer, *later;
 };
 
-/* ---- main.c: time, and the one timer of the manager ------------------------------------------- */
+/* ---- schedule.c: time, and the one timer of the manager ------------------------------------------- */
 
-void policy_reload(struct manager *manager);
-uint64_t now_usec(void);		   /* CLOCK_MONOTONIC */
-uint64_t now_real_usec(void);		   /* CLOCK_REALTIME */
+uint64_t now_usec(void);      /* CLOCK_MONOTONIC */
+uint64_t now_real_usec(void); /* CLOCK_REALTIME */
+int schedule_new(struct manager *manager);
 void manager_arm(struct manager *manager); /* after any *_usec of an extension has changed */
 
 /* ---- extension.c: the list, in memory --------------------------------------------------------- */
@@ -213,6 +213,7 @@ int approval_enable(struct extension *extension, uint32_t uid, struct wire_error
 int approval_disable(struct extension *extension, uint32_t uid, struct wire_error *error);
 /* The policy has changed: complete what it allows now, take away what it alone had allowed. */
 void approval_policy_changed(struct manager *manager);
+void policy_reload(struct manager *manager); /* read the files again, and that */
 
 /* ---- activate.c, decide.c, remove.c: the requests ------------------------------------------- */
 
