@@ -27,39 +27,39 @@ static void queues(void)
 
 	for (int i = 1; i <= 4; i++)
 		dispatch_async(queue, ^{
-			n = n * 10 + i;
+		  n = n * 10 + i;
 		});
 	dispatch_sync(queue, ^{
-		n = n * 10 + 5;
+	  n = n * 10 + 5;
 	});
 	expect(n == 12345);
 	dispatch_barrier_async(queue, ^{
-		n = 1;
+	  n = 1;
 	});
 	dispatch_barrier_sync(queue, ^{
-		n++;
+	  n++;
 	});
 	expect(n == 2);
 	for (int i = 0; i < 3; i++)
 		dispatch_once(&once, ^{
-			n++;
+		  n++;
 		});
 	expect(n == 3);
 	dispatch_group_async(group, queue, ^{
-		n++;
+	  n++;
 	});
 	dispatch_group_notify(group, queue, ^{
-		notified = n;
-		dispatch_semaphore_signal(done);
+	  notified = n;
+	  dispatch_semaphore_signal(done);
 	});
 	dispatch_semaphore_wait(done, DISPATCH_TIME_FOREVER);
 	expect(notified == 4);
 	dispatch_after(dispatch_time(DISPATCH_TIME_NOW, NSEC_PER_MSEC), queue, ^{
-		dispatch_semaphore_signal(done);
+	  dispatch_semaphore_signal(done);
 	});
 	dispatch_semaphore_wait(done, DISPATCH_TIME_FOREVER);
 	dispatch_apply(10, queue, ^(size_t i) {
-		n += (int)i;
+	  n += (int)i;
 	});
 	expect(n == 49);
 	dispatch_release(group);
@@ -75,15 +75,15 @@ static void sources(void)
 
 	dispatch_source_set_timer(timer, DISPATCH_TIME_NOW, DISPATCH_TIME_FOREVER, 0);
 	dispatch_source_set_registration_handler(timer, ^{
-		order = 1;
+	  order = 1;
 	});
 	dispatch_source_set_event_handler(timer, ^{
-		order = order * 10 + 2;
-		dispatch_source_cancel(timer);
+	  order = order * 10 + 2;
+	  dispatch_source_cancel(timer);
 	});
 	dispatch_source_set_cancel_handler(timer, ^{
-		order = order * 10 + 3;
-		dispatch_semaphore_signal(done);
+	  order = order * 10 + 3;
+	  dispatch_semaphore_signal(done);
 	});
 	dispatch_resume(timer);
 	dispatch_semaphore_wait(done, DISPATCH_TIME_FOREVER);
@@ -101,13 +101,13 @@ static void values(void)
 	xpc_dictionary_set_int64(dictionary, "a", 1);
 	xpc_dictionary_set_int64(dictionary, "b", 2);
 	expect(xpc_dictionary_apply(dictionary, ^(const char *key, xpc_object_t value) {
-		n = n * 10 + (int)xpc_int64_get_value(value) + (*key == 'b');
-		return (_Bool)1;
+	  n = n * 10 + (int)xpc_int64_get_value(value) + (*key == 'b');
+	  return (_Bool)1;
 	}));
 	expect(n == 13);
 	xpc_array_append_value(array, dictionary);
 	expect(!xpc_array_apply(array, ^(size_t index, xpc_object_t value) {
-		return (_Bool)(index != 0 || value == NULL);
+	  return (_Bool)(index != 0 || value == NULL);
 	}));
 	xpc_release(array);
 	xpc_release(dictionary);
@@ -116,7 +116,7 @@ static void values(void)
 int main(void)
 {
 	void (^copy)(void) = Block_copy(^{
-		values();
+	  values();
 	});
 
 	queues();
