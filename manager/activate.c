@@ -38,7 +38,7 @@ static int open_below(int folder_fd, const char *path)
 }
 
 /* 0, or the request has failed. */
-static int open_app(struct request *request, const char *path)
+int activate_open_app(struct request *request, const char *path)
 {
 	struct wire_error error;
 	struct stat status;
@@ -85,7 +85,7 @@ static void supersede(struct request *request)
 	for (; other; other = next) {
 		next = other->next;
 		if (other != request && other->kind == request->kind &&
-			request->kind != REQUEST_OBSERVE && other->uid == request->uid &&
+			request->kind < REQUEST_OBSERVE && other->uid == request->uid &&
 			other->origin == request->origin &&
 			streq(other->identifier, request->identifier))
 			request_fail_rule(other, RULE_REQUEST_SUPERSEDED, other->identifier,
@@ -108,7 +108,7 @@ void activate_begin(struct request *request)
 	char path[4096];
 
 	supersede(request);
-	if (find_app(request, path) < 0 || open_app(request, path) < 0)
+	if (find_app(request, path) < 0 || activate_open_app(request, path) < 0)
 		return;
 	/* a request for what is active is answered at once, however many others work */
 	if (count_working(request->manager) < WORKING_MAX)
@@ -258,6 +258,10 @@ void activate_app_verified(struct request *request, const struct bundle_info *ap
 	enum bundle_kind kind = BUNDLE_SYSX;
 	struct extension *same = NULL;
 
+	if (request->kind == REQUEST_IDENTIFY) {
+		request_finish(request, 0);
+		return;
+	}
 	STR_PUT(request->team, app->team);
 	if (!may_ask(request, app)) {
 		request_fail_rule(

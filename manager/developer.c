@@ -134,6 +134,7 @@ static int set_up(struct developer *developer, const char *identifier, const cha
 	if (r < 0)
 		return r;
 	developer->extension->info.entitlement_bits = bits;
+	developer->extension->child = developer->child;
 	r = sd_event_add_io(manager->event, &developer->source, developer->pid_fd, EPOLLIN,
 		on_ended, developer);
 	if (r >= 0)
@@ -177,6 +178,15 @@ int developer_run(struct manager *manager, const char *identifier, const char *e
 		fd_close(ret->fds[--ret->n]);
 	developer_end(developer);
 	return r;
+}
+
+struct extension *developer_of_child(uint64_t child)
+{
+	struct developer *developer = developers;
+
+	while (developer && developer->child != child)
+		developer = developer->next;
+	return developer ? developer->extension : NULL;
 }
 
 void developer_free(struct manager *manager)

@@ -65,11 +65,21 @@ static void fill(struct extension_identity *ret, const struct bundle_info *info)
 	STR_PUT(ret->entitlements, info->entitlements);
 }
 
-static int identify(struct manager *manager, int pid_fd, struct extension_identity *ret)
+/* A question whose answer takes the verification of an app. */
+struct question {
+	uint64_t child, id;
+	int pid_fd;
+};
+
+#define QUESTIONS_MAX 8
+
+/* 0; -ESRCH; -ENOENT: from no bundle; -EAGAIN: from the app at @ret_app, which is not verified yet. */
+static int identify(struct manager *manager, int pid_fd, struct extension_identity *ret,
+	char ret_app[static 4096])
 {
 	const struct extension *extension;
 	const struct bundle_info *app;
-	struct stat executable;
+	struct stat executable, by_path;
 	char link[64];
 	ssize_t n;
 	pid_t pid;
@@ -85,14 +95,72 @@ static int identify(struct manager *manager, int pid_fd, struct extension_identi
 	if (process_signal(pid_fd, 0) < 0)
 		return -ESRCH;
 	extension = extension_of_executable(manager, &executable);
-	if (extension) {
-		fill(ret, &extension->info);
+	app = app_of_executable(&executable);
+	if (extension || app) {
+		fill(ret, extension ? &extension->info : app);
 		return 0;
 	}
-	app = app_of_executable(&executable);
-	if (!app)
+	/* the path counts only where this process sees the same file there */
+	if (stat(ret->path, &by_path) < 0 || by_path.st_ino != executable.st_ino ||
+		by_path.st_dev != executable.st_dev)
 		return -ENOENT;
-	fill(ret, app);
+	return bundle_app_of_executable(ret->path, ret_app) < 0 ? -ENOENT : -EAGAIN;
+}
+
+static int answer(struct extension *extension, uint64_t id, const struct extension_identity *ret)
+{
+	return wire_send(extension->control_fd, EXTENSION_IDENTITY, WIRE_FLAG_REPLY, id, ret,
+		sizeof *ret, NULL, 0);
+}
+
+static unsigned count_questions(const struct extension *extension)
+{
+	const struct request *request;
+	unsigned n = 0;
+
+	for (request = extension->manager->requests; request; request = request->next)
+		n += request->question && request->question->child == extension->child;
+	return n;
+}
+
+void identity_answer(struct request *request)
+{
+	static struct extension_identity identity;
+	struct question *question = TAKE(request->question);
+	struct extension *extension = extension_of_child(request->manager, question->child);
+	char app[4096];
+
+	if (!extension)
+		extension = developer_of_child(question->child);
+	memset(&identity, 0, sizeof identity);
+	if (extension && extension->control_fd >= 0) {
+		identity.status = identify(request->manager, question->pid_fd, &identity, app);
+		/* what could not be verified is from no bundle */
+		if (identity.status == -EAGAIN)
+			identity.status = -ENOENT;
+		answer(extension, question->id, &identity);
+	}
+	fd_close(question->pid_fd);
+	free(question);
+}
+
+static int verify_first(struct extension *extension, uint64_t id, int pid_fd, const char *app)
+{
+	struct question *question = calloc(1, sizeof *question);
+	struct request *request;
+	int r = question ? request_new(extension->manager, REQUEST_IDENTIFY, ORIGIN_APP,
+				   extension->info.identifier, &request)
+			 : -ENOMEM;
+
+	if (r < 0) {
+		free(question);
+		return r;
+	}
+	*question = (struct question){ extension->child, id, fcntl(pid_fd, F_DUPFD_CLOEXEC, 3) };
+	request->question = question;
+	/* both end in identity_answer() */
+	if (activate_open_app(request, app) == 0)
+		app_verify(request);
 	return 0;
 }
 
@@ -101,11 +169,18 @@ static int on_identify(void *context, struct wire_packet *got)
 	static struct extension_identity identity;
 	struct extension *extension = context;
 	_cleanup_fd_ int pid_fd = wire_take_fd(got, 0);
+	uint64_t id = got->header.id;
+	char app[4096];
 
 	memset(&identity, 0, sizeof identity);
-	identity.status = identify(extension->manager, pid_fd, &identity);
-	return wire_send(extension->control_fd, EXTENSION_IDENTITY, WIRE_FLAG_REPLY, got->header.id,
-		&identity, sizeof identity, NULL, 0);
+	identity.status = identify(extension->manager, pid_fd, &identity, app);
+	if (identity.status == -EAGAIN) {
+		if (count_questions(extension) < QUESTIONS_MAX &&
+			verify_first(extension, id, pid_fd, app) == 0)
+			return 0;
+		identity.status = -ENOENT;
+	}
+	return answer(extension, id, &identity);
 }
 
 static const struct wire_row rows[] = {

@@ -78,7 +78,9 @@ struct extension {
 	bool gone_once;
 };
 
-#define REQUEST_OBSERVE 100 /* a kind of our own: may this client be an observer? */
+/* Kinds of our own, which end where an app is verified; the bus does not show them. */
+#define REQUEST_OBSERVE 100  /* may this client be an observer? */
+#define REQUEST_IDENTIFY 101 /* who has called that extension? identity.c */
 
 enum request_origin {
 	ORIGIN_APP,	 /* a process asks through the library */
@@ -127,6 +129,7 @@ struct request {
 	sd_event_source *job_source;
 	int copy_fd;
 	pid_t copy_pid;
+	struct question *question; /* of REQUEST_IDENTIFY */
 };
 
 struct manager {
@@ -218,6 +221,7 @@ void policy_reload(struct manager *manager); /* read the files again, and that *
 /* ---- activate.c, decide.c, remove.c: the requests ------------------------------------------- */
 
 void activate_begin(struct request *request);
+int activate_open_app(struct request *request, const char *path); /* or it has failed */
 void activate_app_verified(struct request *request, const struct bundle_info *app);
 void activate_staged(struct request *request);	  /* the copy is there: verify it */
 void activate_validated(struct request *request); /* the copy is good: decide */
@@ -336,9 +340,12 @@ const char *broker_state(const struct broker *broker, char buffer[static 256]);
 /* ---- identity.c, developer.c ------------------------------------------------------------------ */
 
 int control_socket_watch(struct extension *extension); /* READY and IDENTIFY on control_fd */
-int pid_of_pidfd(int pid_fd, pid_t *ret);	       /* -ESRCH: gone */
+/* The app of REQUEST_IDENTIFY is verified, or cannot be: answer, and forget the question. */
+void identity_answer(struct request *request);
+int pid_of_pidfd(int pid_fd, pid_t *ret); /* -ESRCH: gone */
 int developer_run(struct manager *manager, const char *identifier, const char *entitlements,
 	int pid_fd, struct control_descriptors *ret, struct wire_error *error);
+struct extension *developer_of_child(uint64_t child); /* in no list */
 void developer_free(struct manager *manager);
 
 /* ---- watch.c ---------------------------------------------------------------------------------- */

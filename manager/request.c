@@ -68,6 +68,18 @@ struct request *request_of_number(struct manager *manager, uint64_t number)
 	return request;
 }
 
+/* The bus shows what somebody has asked for. */
+static bool is_shown(const struct request *request)
+{
+	return request->kind < REQUEST_OBSERVE;
+}
+
+static void tell_ended(struct request *request, const char *result, const struct wire_error *error)
+{
+	if (is_shown(request))
+		control_request_ended(request->manager->control, request->number, result, error);
+}
+
 static void stop_work(struct request *request)
 {
 	request->job_source = sd_event_source_disable_unref(request->job_source);
@@ -90,6 +102,8 @@ static void request_free(struct request *request)
 	stop_work(request);
 	/* there may be a place for one that is queued */
 	sd_event_source_set_enabled(request->manager->later, SD_EVENT_ONESHOT);
+	if (request->question)
+		identity_answer(request);
 	if (request->origin == ORIGIN_RECOVERY)
 		recover_ended(request->manager);
 	free(request->app_path);
@@ -101,7 +115,8 @@ void request_step(struct request *request, enum request_step step)
 	request->step = step;
 	if (step > STEP_VALIDATING)
 		sd_event_source_set_enabled(request->manager->later, SD_EVENT_ONESHOT);
-	control_request_changed(request->manager->control, request->number);
+	if (is_shown(request))
+		control_request_changed(request->manager->control, request->number);
 }
 
 void request_attach(struct request *request, struct extension *extension)
@@ -132,8 +147,7 @@ void request_finish(struct request *request, uint32_t result)
 	else if (request->client)
 		client_send(request->client, REQUEST_FINISHED, WIRE_FLAG_REPLY, request->client_id,
 			&finished, sizeof finished);
-	control_request_ended(request->manager->control, request->number,
-		result ? "will-complete-after-reboot" : "completed", NULL);
+	tell_ended(request, result ? "will-complete-after-reboot" : "completed", NULL);
 	if (request->client)
 		client_request_gone(request);
 	request_free(request);
@@ -157,10 +171,10 @@ static void tell_of_failed_update(struct request *request, const struct wire_err
 
 void request_fail(struct request *request, const struct wire_error *error)
 {
-	/* looking at the properties of what is not there is no event */
-	log_event(LOG_REQUEST_FAILED, request->identifier, "kind", request_kind_name(request->kind),
-		"rule", error->rule, "text", error->description, "uid", LOG_NUMBER(request->uid),
-		NULL);
+	if (is_shown(request))
+		log_event(LOG_REQUEST_FAILED, request->identifier, "kind",
+			request_kind_name(request->kind), "rule", error->rule, "text",
+			error->description, "uid", LOG_NUMBER(request->uid), NULL);
 	stop_work(request);
 	drop_own_copy(request, error);
 	if (request->origin == ORIGIN_UPDATE)
@@ -170,7 +184,7 @@ void request_fail(struct request *request, const struct wire_error *error)
 	else if (request->client)
 		client_send(request->client, REQUEST_FAILED, WIRE_FLAG_REPLY, request->client_id,
 			error, sizeof *error);
-	control_request_ended(request->manager->control, request->number, "failed", error);
+	tell_ended(request, "failed", error);
 	if (request->client)
 		client_request_gone(request);
 	request_free(request);
@@ -201,7 +215,7 @@ void request_abandon(struct request *request)
 	rule_error(&error, RULE_REQUEST_CANCELED, request->identifier, "nobody waits for it", NULL);
 	stop_work(request);
 	drop_own_copy(request, NULL);
-	control_request_ended(request->manager->control, request->number, "failed", &error);
+	tell_ended(request, "failed", &error);
 	request_free(request);
 }
 
