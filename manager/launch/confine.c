@@ -74,13 +74,21 @@ static int set_read_only(const char *path, bool read_only, bool recursive)
 		: 0;
 }
 
+/*
+ * All of /dev that is left. A disk's node would be a way around the read-only file system; what an
+ * extension may drive is opened by its broker.
+ */
+static const char *const devices[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+	"/dev/urandom" };
+
 struct trees {
 	int bundle, state, write[LAUNCH_PATHS_MAX], keep[LAUNCH_PATHS_MAX];
+	int device[ARRAY_SIZE(devices)];
 };
 
 static int take_trees(const struct launch_spec *spec, struct trees *trees)
 {
-	uint32_t i;
+	size_t i;
 
 	trees->bundle = take_tree(spec->bundle);
 	trees->state = take_tree(spec->state_folder);
@@ -97,6 +105,11 @@ static int take_trees(const struct launch_spec *spec, struct trees *trees)
 		if (trees->keep[i] < 0)
 			return -errno;
 	}
+	for (i = 0; i < ARRAY_SIZE(devices); i++) {
+		trees->device[i] = take_tree(devices[i]);
+		if (trees->device[i] < 0)
+			return -errno;
+	}
 	return 0;
 }
 
@@ -105,7 +118,33 @@ static int cover(const char *path, const char *options)
 	return mount("tmpfs", path, "tmpfs", MS_NOSUID_NODEV, options) < 0 ? -errno : 0;
 }
 
-/* /tmp is private; the state of Outboard is covered, and of it only the own parts come back. */
+static int arrange_devices(const struct trees *trees)
+{
+	static const struct {
+		const char *from, *to;
+	} links[] = { { "/proc/self/fd", "/dev/fd" }, { "/proc/self/fd/0", "/dev/stdin" },
+		{ "/proc/self/fd/1", "/dev/stdout" }, { "/proc/self/fd/2", "/dev/stderr" },
+		{ "/run/systemd/journal/dev-log", "/dev/log" } };
+	size_t i;
+	int r = cover("/dev", "mode=0755,size=64K");
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(devices); i++) {
+		if (mknod(devices[i], S_IFREG | 0644, 0) < 0)
+			r = -errno;
+		else
+			r = put_tree(trees->device[i], devices[i]);
+	}
+	for (i = 0; r == 0 && i < ARRAY_SIZE(links); i++)
+		r = symlink(links[i].from, links[i].to) < 0 ? -errno : 0;
+	if (r == 0)
+		r = mkdir_path("/dev/shm", 0755);
+	return r == 0 ? cover("/dev/shm", "mode=1777,size=64M") : r;
+}
+
+/*
+ * /tmp and /dev are private. The state of Outboard is covered, and of it only the own parts come
+ * back: after the writable paths, which may be its parents.
+ */
 static int arrange(const struct launch_spec *spec, const struct trees *trees)
 {
 	uint32_t i;
@@ -113,24 +152,41 @@ static int arrange(const struct launch_spec *spec, const struct trees *trees)
 
 	for (i = 0; r == 0 && i < spec->n_keep_paths; i++)
 		r = put_tree(trees->keep[i], spec->keep_paths[i]);
+	for (i = 0; r == 0 && i < spec->n_write_paths; i++)
+		if (trees->write[i] >= 0)
+			r = put_tree(trees->write[i], spec->write_paths[i]);
 	if (r == 0)
 		r = cover(spec->hidden, "mode=0755,size=64K");
 	if (r == 0)
 		r = put_tree(trees->bundle, spec->bundle);
 	if (r == 0)
 		r = put_tree(trees->state, spec->state_folder);
+	return r == 0 ? arrange_devices(trees) : r;
+}
+
+static int set_writable(const struct launch_spec *spec, const struct trees *trees)
+{
+	uint32_t i;
+	int r = set_read_only("/", true, true);
+
 	for (i = 0; r == 0 && i < spec->n_write_paths; i++)
 		if (trees->write[i] >= 0)
-			r = put_tree(trees->write[i], spec->write_paths[i]);
-	if (r == 0 && access("/dev/shm", F_OK) == 0)
-		r = cover("/dev/shm", "mode=1777,size=64M");
-	return r;
+			r = set_read_only(spec->write_paths[i], false, true);
+	/* with their parent, they may just have become writable */
+	if (r == 0)
+		r = set_read_only(spec->hidden, true, true);
+	if (r == 0)
+		r = set_read_only("/dev", true, true);
+	if (r == 0)
+		r = set_read_only("/tmp", false, false);
+	if (r == 0)
+		r = set_read_only("/dev/shm", false, false);
+	return r == 0 ? set_read_only(spec->state_folder, false, false) : r;
 }
 
 int confine_files(const struct launch_spec *spec)
 {
 	struct trees trees;
-	uint32_t i;
 	int r = mkdir_path(spec->state_folder, 0700);
 
 	if (r < 0)
@@ -141,16 +197,7 @@ int confine_files(const struct launch_spec *spec)
 	if (r == 0)
 		r = arrange(spec, &trees);
 	if (r == 0)
-		r = set_read_only("/", true, true);
-	if (r == 0)
-		r = set_read_only("/tmp", false, false);
-	if (r == 0 && access("/dev/shm", F_OK) == 0)
-		r = set_read_only("/dev/shm", false, false);
-	if (r == 0)
-		r = set_read_only(spec->state_folder, false, false);
-	for (i = 0; r == 0 && i < spec->n_write_paths; i++)
-		if (trees.write[i] >= 0)
-			r = set_read_only(spec->write_paths[i], false, true);
+		r = set_writable(spec, &trees);
 	/* the working folder is of the old tree; the new one has the same path */
 	return r == 0 && chdir("/") < 0 ? -errno : r;
 }

@@ -29,6 +29,23 @@ static const struct step {
 	{ "drop its rights", confine_rights },
 };
 
+/* It is ours, and still it is looked at: what follows has every right, and counts on its bounds. */
+static bool is_whole(const struct launch_spec *spec)
+{
+	bool ok = spec->version == LAUNCH_SPEC_VERSION && spec->n_groups <= LAUNCH_GROUPS_MAX &&
+		spec->n_write_paths <= LAUNCH_PATHS_MAX && spec->n_keep_paths <= LAUNCH_PATHS_MAX &&
+		STR_FIELD_OK(spec->identifier) && STR_FIELD_OK(spec->executable) &&
+		STR_FIELD_OK(spec->bundle) && STR_FIELD_OK(spec->hidden) &&
+		STR_FIELD_OK(spec->state_folder);
+	size_t i;
+
+	for (i = 0; i < LAUNCH_PATHS_MAX; i++)
+		ok = ok && STR_FIELD_OK(spec->write_paths[i]) && STR_FIELD_OK(spec->keep_paths[i]);
+	for (i = 0; i < LAUNCH_GROUPS_MAX; i++)
+		ok = ok && STR_FIELD_OK(spec->cgroup_procs[i]);
+	return ok;
+}
+
 static int read_spec(struct launch_spec *ret)
 {
 	int fd = fd_inherited("spec");
@@ -44,7 +61,7 @@ static int read_spec(struct launch_spec *ret)
 	if (bytes == sizeof *ret)
 		memcpy(ret, data, sizeof *ret);
 	munmap((void *)(uintptr_t)data, bytes);
-	return bytes == sizeof *ret && ret->version == LAUNCH_SPEC_VERSION ? 0 : -EPROTO;
+	return bytes == sizeof *ret && is_whole(ret) ? 0 : -EPROTO;
 }
 
 /*
