@@ -123,6 +123,30 @@ static void the_last_one_wins(void **state)
 	config_free(config);
 }
 
+/* outboard.conf(5) has every key, and no other. */
+static void the_manual_has_them_all(void **state)
+{
+	_cleanup_free_ char *text = NULL;
+	struct config *config = load();
+	const char *at;
+	int i, n = 0;
+
+	assert_int_equal(file_read_at(AT_FDCWD, MANUAL, 1 << 20, &text, NULL), 0);
+	for (i = 0; i < CONFIG_MAX_; i++) {
+		const char *section, *key, *value, *source;
+		char entry[128];
+
+		config_describe(config, (enum config_id)i, &section, &key, &value, &source);
+		snprintf(entry, sizeof entry, "\n.It Cm %s No = ", key);
+		if (!strstr(text, entry))
+			fail_msg("[%s] %s is not in " MANUAL, section, key);
+	}
+	for (at = text; (at = strstr(at, "\n.It Cm ")); at++)
+		n++;
+	assert_int_equal(n, CONFIG_MAX_);
+	config_free(config);
+}
+
 #define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 /* Each is refused, at its line; drop a check in config.c to make its row red. */
@@ -228,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
 		TEST(no_file_is_valid),
+		TEST(the_manual_has_them_all),
 		TEST(the_last_one_wins),
 		TEST(what_is_not_valid_is_named),
 		TEST(bytes_that_are_no_text_are_refused),
