@@ -191,16 +191,44 @@ static void add_services(const struct extension *extension, struct plan *plan)
 	}
 }
 
-/* The number goes into the registry before there is a process of that number. */
-static int number(struct extension *extension)
+struct search {
+	const struct extension *extension;
+	struct parent_child found;
+};
+
+static int is_in_cgroup(void *context, const struct parent_child *child)
+{
+	struct search *search = context;
+	char name[64];
+
+	if (child->program != PARENT_PROGRAM_LAUNCH || child->code != 0 ||
+		!cgroup_has_pid(&search->extension->manager->cgroups,
+			launch_cgroup(search->extension, name), child->pid))
+		return 0;
+	search->found = *child;
+	return 1;
+}
+
+bool launch_find(struct extension *extension)
+{
+	struct manager *manager = extension->manager;
+	struct search search = { .extension = extension };
+
+	if (!manager->has_cgroups || children_each(manager->children, is_in_cgroup, &search) <= 0)
+		return false;
+	extension->child = search.found.child;
+	extension->pid = search.found.pid;
+	extension->start_time = search.found.start_time;
+	return true;
+}
+
+static int write_number(struct extension *extension)
 {
 	struct registry *registry = extension->manager->registry;
 	int r = registry_begin(registry);
 
 	if (r < 0)
 		return r;
-	extension->pid = 0;
-	extension->start_time = 0;
 	r = registry_next_child(registry, &extension->child);
 	if (r == 0)
 		r = registry_put(registry, extension);
@@ -208,6 +236,25 @@ static int number(struct extension *extension)
 		return registry_commit(registry);
 	registry_rollback(registry);
 	return r;
+}
+
+/*
+ * The number goes into the registry before there is a process of that number. What was allowed to
+ * run is started on a full disk, too: then it has a number that the counter does not reach, and is
+ * found by its cgroup.
+ */
+static int number(struct extension *extension)
+{
+	int r;
+
+	extension->pid = 0;
+	extension->start_time = 0;
+	r = write_number(extension);
+	if (r != -ENOSPC || extension->state != STATE_ACTIVATED_ENABLED)
+		return r;
+	log_failure(LOG_REGISTRY_WRITE, extension->info.identifier, r, NULL);
+	extension->child = now_real_usec();
+	return 0;
 }
 
 static int spawn(struct extension *extension, struct plan *plan)

@@ -312,6 +312,8 @@ void supervise_stopped(struct extension *extension); /* nothing of it runs any m
 void supervise_forget_deaths(struct extension *extension);
 
 int launch_extension(struct extension *extension);
+/* The parent's child that is in its cgroup, whatever the row says: fills child, pid, start_time. */
+bool launch_find(struct extension *extension);
 void launch_attach(struct extension *extension); /* the sockets of one that runs already */
 void launch_detach(struct extension *extension); /* it has ended */
 const char *launch_cgroup(const struct extension *extension, char buffer[static 64]);

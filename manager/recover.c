@@ -21,40 +21,16 @@
 
 static unsigned n_open;
 
-struct search {
-	struct extension *extension;
-	struct parent_child found;
-};
-
-static int is_in_cgroup(void *context, const struct parent_child *child)
-{
-	struct search *search = context;
-	struct manager *manager = search->extension->manager;
-	char name[64];
-
-	if (child->program != PARENT_PROGRAM_LAUNCH || child->code != 0 ||
-		!cgroup_has_pid(
-			&manager->cgroups, launch_cgroup(search->extension, name), child->pid))
-		return 0;
-	search->found = *child;
-	return 1;
-}
-
+/* Without a parent that knows its number it is started anew. */
 static bool is_running(struct extension *extension)
 {
 	struct manager *manager = extension->manager;
-	struct search search = { .extension = extension };
 	char name[64];
 
 	if (!manager->has_cgroups ||
 		!cgroup_is_populated(&manager->cgroups, launch_cgroup(extension, name)))
 		return false;
-	/* without a parent that knows its number it is started anew */
-	if (children_each(manager->children, is_in_cgroup, &search) > 0) {
-		extension->child = search.found.child;
-		extension->pid = search.found.pid;
-		extension->start_time = search.found.start_time;
-	}
+	launch_find(extension);
 	return true;
 }
 

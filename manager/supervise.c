@@ -556,12 +556,14 @@ static bool find_process(struct extension *extension)
 {
 	struct children *children = extension->manager->children;
 
-	if (extension->child == 0)
-		return false;
 	/* also one that has ended: the loop is told of it, and has its exit status */
-	if (children_each(children, is_child, &extension->child))
+	if (extension->child && children_each(children, is_child, &extension->child))
 		return true;
-	return extension->pid > 0 &&
+	if (launch_find(extension)) {
+		extension_write(extension);
+		return true;
+	}
+	return extension->child && extension->pid > 0 &&
 		children_adopt(children, extension->child, PARENT_PROGRAM_LAUNCH, extension->pid,
 			extension->start_time) == 0;
 }
