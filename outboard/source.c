@@ -249,28 +249,51 @@ static void finish(dispatch_source_t source)
 	handler_drop(&others[1]);
 }
 
-static void run_handlers(void *data)
+static void call_registration(dispatch_source_t source)
 {
-	dispatch_source_t source = data;
 	struct handler handler = { 0 };
-	bool cancelled, due;
 
 	pthread_mutex_lock(&source->lock);
-	cancelled = source->cancelled;
-	if (!cancelled && !source->registered) {
+	if (!source->registered && !source->cancelled) {
 		source->registered = true;
 		handler = source->handlers[HANDLER_REGISTRATION];
 		source->handlers[HANDLER_REGISTRATION] = (struct handler){ 0 };
-	} else if (!cancelled && source->happened && source->n_suspended == 0) {
-		handler = take_event(source);
 	}
+	pthread_mutex_unlock(&source->lock);
+	handler_call(source, &handler);
+	handler_drop(&handler);
+}
+
+/* Armed again only by the one that has handled what it fired for: it would fire for that once more. */
+static void call_event(dispatch_source_t source)
+{
+	struct handler handler;
+	bool wanted;
+
+	pthread_mutex_lock(&source->lock);
+	wanted = !source->cancelled && source->happened && source->n_suspended == 0;
+	if (wanted)
+		handler = take_event(source);
+	pthread_mutex_unlock(&source->lock);
+	if (!wanted)
+		return;
+	handler_call(source, &handler);
+	handler_drop(&handler);
+	rearm(source);
+}
+
+static void run_handlers(void *data)
+{
+	dispatch_source_t source = data;
+	bool cancelled, due;
+
+	call_registration(source);
+	call_event(source);
+	pthread_mutex_lock(&source->lock);
+	cancelled = source->cancelled && !source->cancel_done;
 	pthread_mutex_unlock(&source->lock);
 	if (cancelled)
 		finish(source);
-	else
-		handler_call(source, &handler);
-	handler_drop(&handler);
-	rearm(source);
 	pthread_mutex_lock(&source->lock);
 	source->busy = false;
 	due = is_due(source);
