@@ -63,7 +63,7 @@ static bool own_path(const char *text, const char *controller, char *path)
 {
 	const char *line;
 
-	for (line = text; *line; line = strchrnul(line, '\n'), line += *line == '\n') {
+	for (line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		const char *list = strchr(line, ':'), *at = list ? strchr(list + 1, ':') : NULL;
 		char words[256];
 
@@ -146,7 +146,7 @@ static int make_below(const char *folder, const char *name, char ret[static CGRO
 
 int cgroup_enter_leaf(const char *leaf)
 {
-	char folder[CGROUP_PATH_BYTES], path[CGROUP_PATH_BYTES];
+	char folder[CGROUP_PATH_BYTES], path[CGROUP_PATH_BYTES] = "";
 	int r = own_folder(NULL, folder);
 
 	if (r == 0)

@@ -313,7 +313,7 @@ int children_adopt(struct children *children, uint64_t number, enum parent_progr
 		.child = number, .program = program, .pid = pid, .start_time = start_time
 	};
 	struct peer peer = PEER_INIT;
-	struct child *child;
+	struct child *child = NULL;
 	int r;
 
 	r = peer_of_pid(&peer, pid);

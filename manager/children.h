@@ -44,7 +44,7 @@ bool children_is_alive(const struct children *children, uint64_t child);
 pid_t children_get_pid(const struct children *children, uint64_t child); /* 0: not there */
 int children_signal(struct children *children, uint64_t child, int signal);
 /* Descriptor @number of the child, ours: what an orphan still holds need not be made anew. */
-int children_get_fd(const struct children *children, uint64_t child, int number);
+int children_get_fd(const struct children *children, uint64_t number, int fd);
 
 /* Each child that the parent told of at the start or that was started or adopted since. */
 int children_each(struct children *children,

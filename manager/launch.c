@@ -102,7 +102,7 @@ static void keep_below_tmp(struct launch_spec *spec, const char *path)
 		if (streq(spec->keep_paths[i], top))
 			return;
 	if (spec->n_keep_paths < LAUNCH_PATHS_MAX)
-		STR_PUT(spec->keep_paths[spec->n_keep_paths++], top);
+		STR_PUT(spec->keep_paths[i], top), spec->n_keep_paths = i + 1;
 }
 
 static int fill_spec(const struct extension *extension, struct launch_spec *spec)

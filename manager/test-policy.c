@@ -158,8 +158,8 @@ static void what_is_not_valid_lets_nothing_in(void **state)
 		"{\"AllowedSystemExtensions\":{\"TEAM\":\"org.a\"}}",
 		"{\"AllowUserOverrides\":true,\"AllowUserOverrides\":false}",
 		"{\"AllowedTeamIdentifiers\":[\"T\"],\"AllowedSystemExtensions\":{\"T\":[\"a\"]}}",
-		"{\"RemovableSystemExtensions\":{\"T\":[\"a\"]},"
-		"\"NonRemovableSystemExtensions\":{\"T\":[\"a\"]}}",
+		("{\"RemovableSystemExtensions\":{\"T\":[\"a\"]},"
+		 "\"NonRemovableSystemExtensions\":{\"T\":[\"a\"]}}"),
 	};
 	size_t i;
 

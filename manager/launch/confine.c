@@ -193,6 +193,7 @@ int confine_files(const struct launch_spec *spec)
 		return r;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC_SLAVE, NULL) < 0)
 		return -errno;
+	memset(&trees, 0xff, sizeof trees); /* -1: none taken */
 	r = take_trees(spec, &trees);
 	if (r == 0)
 		r = arrange(spec, &trees);
