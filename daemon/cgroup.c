@@ -63,7 +63,7 @@ static bool own_path(const char *text, const char *controller, char *path)
 {
 	const char *line;
 
-	for (line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+	for (line = str_or(text, ""); *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		const char *list = strchr(line, ':'), *at = list ? strchr(list + 1, ':') : NULL;
 		char words[256];
 

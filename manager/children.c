@@ -321,7 +321,7 @@ int children_adopt(struct children *children, uint64_t number, enum parent_progr
 		r = -ESRCH;
 	if (r == 0)
 		r = add(children, &is, -1, &child);
-	if (r < 0) {
+	if (r != 0) {
 		peer_done(&peer);
 		return r;
 	}

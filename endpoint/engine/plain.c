@@ -38,7 +38,8 @@ struct engine {
 static char last_words[256];
 
 /* libbpf says why in its last warning but the verifier's log; the first line of each is enough. */
-static int keep_words(enum libbpf_print_level level, const char *format, va_list args)
+static int ob_printf(2, 0)
+	keep_words(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level == LIBBPF_WARN && last_words[0] == '\0')
 		vsnprintf(last_words, sizeof last_words, format, args);
@@ -163,7 +164,7 @@ static void map_drop(int fd, uint32_t key)
 
 int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)
 {
-	struct es_counters counters;
+	struct es_counters counters = { 0 };
 	union bpf_attr attributes = { .map_fd = (uint32_t)engine->fds[FD_COUNTERS],
 		.key = (uint64_t)(uintptr_t)&client,
 		.value = (uint64_t)(uintptr_t)&counters };
