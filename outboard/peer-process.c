@@ -167,7 +167,7 @@ int peer_process_open_by_number(int fd, struct peer_process *ret)
 {
 	struct peer_process process = { .pid_fd = -1 };
 	_cleanup_fd_ int pid_fd = -1;
-	uint32_t inode;
+	uint32_t inode = 0;
 	int r = read_credentials(fd, &process.credentials);
 
 	if (r < 0)

@@ -342,7 +342,7 @@ static int parse_value(struct parser *parser, xpc_object_t *ret)
 int xpc_of_json(const char *json, size_t bytes, xpc_object_t *ret)
 {
 	struct parser parser = { .at = json, .end = json + bytes };
-	xpc_object_t value;
+	xpc_object_t value = NULL;
 	int r = parse_value(&parser, &value);
 
 	if (r < 0)
