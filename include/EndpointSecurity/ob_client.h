@@ -22,8 +22,12 @@ extern "C" {
 es_new_client_result_t ob_es_new_client_on_queue_f(
 	es_client_t **ret, ob_queue_t *queue, void *context, ob_es_handler_function_t handler);
 
-/** ob_es_copy_new_client_error() - why the last es_new_client of this thread failed; NULL. Since 0.1. */
-const ob_error_t *ob_es_copy_new_client_error(void);
+/**
+ * ob_es_copy_new_client_error() - why the last es_new_client of this thread that failed did so
+ *
+ * One reference, yours; NULL: none has. Since 0.1.
+ */
+ob_error_t *ob_es_copy_new_client_error(void);
 
 /**
  * ob_es_client_copy_last_error() - why the last call on @client that failed did so
@@ -31,7 +35,7 @@ const ob_error_t *ob_es_copy_new_client_error(void);
  * One reference, yours: ob_error_release(). NULL: none has failed. The evidence names each event
  * that cannot be watched, with its reason. Since 0.1.
  */
-const ob_error_t *ob_es_client_copy_last_error(es_client_t *client);
+ob_error_t *ob_es_client_copy_last_error(es_client_t *client);
 
 typedef struct ob_es_counters_s {
 	size_t size;	    /* set by you: sizeof of this struct */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libEndpointSecurity: what its files know of each other.
+ *
+ * A client has one socket, for questions and answers, and one ring, for messages. Both are watched
+ * by its queue; whoever asks a question on another thread holds `lock` until the answer is there, or
+ * five seconds have passed. The handler runs on the queue alone, and without the lock.
+ */
+#ifndef OB_ENDPOINT_LIB_LIB_H
+#define OB_ENDPOINT_LIB_LIB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <EndpointSecurity/EndpointSecurity.h>
+#include "base/wire.h"
+#include "endpoint/endpoint-wire.h"
+#include "endpoint/record.h"
+#include "outboard/internal.h"
+
+struct ring {
+	int fd, wake_fd;
+	uint32_t bytes;
+	volatile uint64_t *consumer; /* ours to write */
+	const volatile uint64_t *producer;
+	const char *data; /* mapped twice, so that a record never wraps */
+	volatile struct es_wake_page *wake;
+};
+#define RING_NONE                       \
+	{                               \
+		.fd = -1, .wake_fd = -1 \
+	}
+
+int ring_map(struct ring *ring, int ring_fd, int wake_fd, uint32_t bytes); /* descriptors: taken */
+void ring_done(struct ring *ring);
+/* The next record, or NULL; it stays until ring_pass(). */
+const void *ring_next(const struct ring *ring, size_t *ret_bytes);
+void ring_pass(struct ring *ring);
+/* Raise the flag: the next record wakes. False: one came meanwhile, go on reading. */
+bool ring_sleep(struct ring *ring);
+
+/* A message with all that it points to: built over a record that lies in the ring. */
+struct box {
+	es_message_t message;
+	es_process_t process, target;
+	es_file_t executable, target_executable, cwd;
+	es_thread_t thread;
+	const char *blobs[ES_BLOBS];
+	uint32_t blob_bytes[ES_BLOBS];
+	atomic_uint references;
+	void *copy; /* of the record, once it is kept */
+	const struct es_record *record;
+	uint32_t mark; /* BOX_MARK: es_retain_message() is handed one of these */
+};
+#define BOX_MARK 0x6f62657au
+
+/* 0, or -EPROTO: what lies there is no record of this version. */
+int box_fill(struct box *box, const void *record, size_t bytes);
+struct box *box_new(void);
+struct box *box_unref(struct box *box);
+bool box_is_kept(const struct box *box); /* somebody holds it beside the caller */
+
+struct es_client_s {
+	pid_t pid; /* after fork() the client is another process' */
+	pthread_mutex_t lock;
+	ob_queue_t *queue, *own_queue;
+	ob_es_handler_function_t handler;
+	void *context, *block;
+	pthread_t handler_thread;
+	atomic_bool in_handler, ended;
+	atomic_uint references; /* posts that have not run, and the owner */
+
+	int fd;
+	bool inherited; /* the socket: the broker's end outlives outboard-esd */
+	struct queue_source *socket_source, *ring_source;
+	struct ring ring;
+	struct box *box;
+	uint64_t last_id;
+	uint64_t subscribed[ES_EVENTS_MAX / 64], can_watch[ES_EVENTS_MAX / 64];
+	bool ready_told;
+	unsigned pause_ms;
+
+	atomic_ullong delivered, malformed, restarts;
+	ob_error_t *last_error;
+	struct wire_packet packet;
+};
+
+/* connection.c; all but the first two with the lock held */
+int connection_open(
+	es_client_t *client, es_new_client_result_t *ret_result, struct wire_error *error);
+void connection_readable(void *client);
+int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EVENTS_MAX / 64]);
+int connection_count(es_client_t *client, uint64_t *ret_dropped);
+void connection_close(es_client_t *client);
+void connection_lost(es_client_t *client);
+
+/* client.c */
+int client_watch(es_client_t *client); /* socket and ring on the queue */
+void client_ref(es_client_t *client);
+void client_unref(void *client);
+
+#endif

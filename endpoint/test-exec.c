@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The first event, end to end, as a user has it: outboard-esd over the kernel of this machine, a
+ * client through the public header, and programs that start in the scope. Needs root, a scope
+ * (SCOPE_CGROUP) and the right to load BPF programs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <EndpointSecurity/EndpointSecurity.h>
+#include <cmocka.h>
+#include "base/fd.h"
+#include "base/paths.h"
+#include "base/str.h"
+
+#define PROGRAMS 40
+#define FLOOD 1500
+#define PATIENCE_SECONDS 20
+
+static struct seen {
+	pid_t pid, ppid;
+	uid_t uid, ruid;
+	gid_t gid;
+	uint64_t seq_num, global_seq_num;
+	char path[256], first[64], before[256];
+	uint32_t n_arguments;
+	es_event_type_t type;
+	int stat;
+} seen[FLOOD * 4];
+static atomic_uint n_seen;
+static sem_t something, go_on;
+static _Atomic(bool) hold;
+static pid_t esd;
+
+static void on_message(es_client_t *client, const es_message_t *message, void *context)
+{
+	struct seen *at = &seen[n_seen];
+	const es_process_t *process = message->process;
+
+	if (message->event_type == ES_EVENT_TYPE_NOTIFY_EXEC) {
+		es_string_token_t first = es_exec_arg(&message->event.exec, 1);
+
+		process = message->event.exec.target;
+		STR_PUT(at->first, first.data);
+		at->n_arguments = es_exec_arg_count(&message->event.exec);
+	}
+	at->type = message->event_type;
+	at->pid = audit_token_to_pid(process->audit_token);
+	at->ppid = process->ppid;
+	at->uid = audit_token_to_euid(process->audit_token);
+	at->ruid = audit_token_to_ruid(process->audit_token);
+	at->gid = audit_token_to_egid(process->audit_token);
+	at->seq_num = message->seq_num;
+	at->global_seq_num = message->global_seq_num;
+	STR_PUT(at->path, process->executable->path.data);
+	STR_PUT(at->before, message->process->executable->path.data);
+	at->stat = message->event_type == ES_EVENT_TYPE_NOTIFY_EXIT ? message->event.exit.stat : 0;
+	n_seen++;
+	sem_post(&something);
+	if (hold)
+		while (sem_wait(&go_on) < 0)
+			;
+}
+
+/* Wait until the handler was called @n times since the last reset. */
+static void await_messages(unsigned n)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_SECONDS;
+	while (n_seen < n)
+		if (sem_timedwait(&something, &until) < 0 && errno == ETIMEDOUT)
+			fail_msg("%u messages in %d s, expected %u", n_seen, PATIENCE_SECONDS, n);
+}
+
+static void start_esd(void)
+{
+	char program[PATH_MAX], path[PATH_MAX], word[6];
+	int out[2];
+
+	assert_int_equal(pipe(out), 0);
+	esd = fork();
+	if (esd == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], STDOUT_FILENO);
+		close(out[0]);
+		close(out[1]);
+		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
+			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
+			getenv("SCOPE_CGROUP"), NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
+	close(out[0]);
+}
+
+static void stop_esd(void)
+{
+	assert_int_equal(kill(esd, SIGKILL), 0);
+	assert_int_equal(waitpid(esd, NULL, 0), esd);
+}
+
+/* Runs /bin/true as a user whose ids all differ. */
+static pid_t run_program(int number, uid_t uid, gid_t gid)
+{
+	char word[16];
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	snprintf(word, sizeof word, "%d", number);
+	if (uid &&
+		(setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+			setresuid(uid, uid, uid) < 0))
+		_exit(126);
+	execl("/bin/true", "true", word, "a b", NULL);
+	_exit(127);
+}
+
+static es_client_t *new_client(void)
+{
+	es_client_t *client;
+
+	n_seen = 0;
+	assert_int_equal(es_new_client_f(&client, NULL, on_message), ES_NEW_CLIENT_RESULT_SUCCESS);
+	return client;
+}
+
+static void subscribe(es_client_t *client, es_event_type_t type)
+{
+	assert_int_equal(es_subscribe(client, &type, 1), ES_RETURN_SUCCESS);
+}
+
+static void test_every_program_once(void **state)
+{
+	es_client_t *client = new_client();
+	pid_t pids[PROGRAMS];
+	char whole[PATH_MAX];
+	int i;
+
+	assert_non_null(realpath("/bin/true", whole));
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	for (i = 0; i < PROGRAMS; i++)
+		pids[i] = run_program(i, (uid_t)(2001 + i), (gid_t)(3001 + i));
+	for (i = 0; i < PROGRAMS; i++)
+		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
+	await_messages(PROGRAMS);
+	for (i = 0; i < PROGRAMS; i++) {
+		const struct seen *at = seen;
+		char word[16];
+		int times = 0, k;
+
+		snprintf(word, sizeof word, "%d", i);
+		for (k = 0; k < (int)n_seen; k++) {
+			if (seen[k].pid == pids[i]) {
+				at = &seen[k];
+				times++;
+			}
+		}
+		assert_int_equal(times, 1);
+		assert_int_equal(at->ppid, getpid());
+		assert_string_equal(at->path, whole);
+		assert_string_equal(at->first, word);
+		assert_int_equal(at->n_arguments, 3);
+		assert_int_equal(at->uid, 2001 + i);
+		assert_int_equal(at->ruid, 2001 + i);
+		assert_int_equal(at->gid, 3001 + i);
+	}
+	assert_int_equal(n_seen, PROGRAMS); /* nothing from outside, nothing twice */
+	for (i = 0; i < PROGRAMS; i++)
+		assert_int_equal(seen[i].global_seq_num, i);
+	es_delete_client(client);
+}
+
+/* Without the subscription nothing comes: shown by the one that comes after it is back. */
+static void test_unsubscribed_is_silent(void **state)
+{
+	const es_event_type_t exec = ES_EVENT_TYPE_NOTIFY_EXEC;
+	es_client_t *client = new_client();
+	es_event_type_t *list;
+	size_t n;
+
+	subscribe(client, exec);
+	assert_int_equal(es_subscriptions(client, &n, &list), ES_RETURN_SUCCESS);
+	assert_int_equal(n, 1);
+	assert_int_equal(list[0], exec);
+	free(list);
+	assert_int_equal(es_unsubscribe(client, &exec, 1), ES_RETURN_SUCCESS);
+	waitpid(run_program(1, 0, 0), NULL, 0);
+	subscribe(client, exec);
+	waitpid(run_program(2, 0, 0), NULL, 0);
+	await_messages(1);
+	assert_string_equal(seen[0].first, "2");
+	es_delete_client(client);
+}
+
+static void test_fork_and_exit(void **state)
+{
+	es_client_t *client = new_client();
+	int status;
+	pid_t pid;
+
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXIT);
+	pid = fork();
+	if (pid == 0)
+		_exit(7);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	await_messages(1);
+	assert_int_equal(seen[0].pid, pid);
+	assert_int_equal(seen[0].stat, status);
+	es_delete_client(client);
+}
+
+static void test_what_is_missing_says_so(void **state)
+{
+	const es_event_type_t both[] = { ES_EVENT_TYPE_NOTIFY_EXEC, ES_EVENT_TYPE_AUTH_OPEN };
+	const es_event_type_t unknown[] = { (es_event_type_t)5000, ES_EVENT_TYPE_NOTIFY_EXEC };
+	es_client_t *client = new_client();
+	es_event_type_t *list;
+	ob_error_t *error;
+	size_t n;
+
+	assert_int_equal(es_subscribe(client, both, 2), ES_RETURN_ERROR);
+	error = ob_es_client_copy_last_error(client);
+	assert_non_null(error);
+	assert_string_equal(ob_error_get_rule(error), "endpoint.event-unsupported");
+	assert_non_null(strstr(ob_error_get_localized_description(error), "AUTH_OPEN"));
+	ob_error_release(error);
+	assert_int_equal(es_subscriptions(client, &n, &list), ES_RETURN_SUCCESS);
+	assert_int_equal(n, 0);
+	assert_int_equal(es_subscribe(client, unknown, 2), ES_RETURN_SUCCESS);
+	es_delete_client(client);
+}
+
+static void test_only_root(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		es_client_t *client;
+
+		if (setresuid(2001, 2001, 2001) < 0)
+			_exit(99);
+		_exit((int)es_new_client_f(&client, NULL, on_message));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), ES_NEW_CLIENT_RESULT_ERR_NOT_PRIVILEGED);
+}
+
+static void test_a_slow_client_loses_by_number(void **state)
+{
+	ob_es_counters_t counters = { .size = sizeof counters };
+	es_client_t *client = new_client();
+	uint64_t missing = 0;
+	unsigned i, held;
+
+	hold = true;
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	for (i = 0; i < FLOOD; i++)
+		waitpid(run_program((int)i, 0, 0), NULL, 0);
+	assert_int_equal(ob_es_client_get_counters(client, &counters), 0);
+	if (counters.dropped == 0)
+		fail_msg("%u programs fit into the ring: nothing was tested", FLOOD);
+	held = FLOOD - (unsigned)counters.dropped;
+	hold = false;
+	sem_post(&go_on);
+	await_messages(held);
+	/* a last one shows the gap */
+	waitpid(run_program(0, 0, 0), NULL, 0);
+	await_messages(held + 1);
+	for (i = 1; i < n_seen; i++)
+		missing += seen[i].global_seq_num - seen[i - 1].global_seq_num - 1;
+	assert_int_equal(missing, counters.dropped);
+	es_delete_client(client);
+}
+
+static void test_esd_is_replaced(void **state)
+{
+	ob_es_counters_t counters = { .size = sizeof counters };
+	es_client_t *client = new_client();
+	int r;
+
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	stop_esd();
+	start_esd();
+	/* the library comes back by itself: until then there is nothing to count */
+	do {
+		r = ob_es_client_get_counters(client, &counters);
+		if (r < 0)
+			poll(NULL, 0, 5);
+	} while (r < 0);
+	n_seen = 0;
+	waitpid(run_program(3, 0, 0), NULL, 0);
+	await_messages(1);
+	assert_string_equal(seen[0].first, "3");
+	assert_int_equal(ob_es_client_get_counters(client, &counters), 0);
+	assert_int_equal(counters.restarts, 1);
+	es_delete_client(client);
+}
+
+static const es_message_t *kept;
+
+static void keep(es_client_t *client, const es_message_t *message, void *context)
+{
+	if (!kept) {
+		kept = message;
+		es_retain_message(message);
+	}
+	n_seen++;
+	sem_post(&something);
+}
+
+static void test_a_kept_message_stays(void **state)
+{
+	es_client_t *client;
+
+	n_seen = 0;
+	assert_int_equal(es_new_client_f(&client, NULL, keep), ES_NEW_CLIENT_RESULT_SUCCESS);
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	waitpid(run_program(11, 0, 0), NULL, 0);
+	waitpid(run_program(12, 0, 0), NULL, 0);
+	await_messages(2);
+	es_delete_client(client);
+	assert_string_equal(es_exec_arg(&kept->event.exec, 1).data, "11");
+	assert_true(str_ends(kept->event.exec.target->executable->path.data, "/true"));
+	assert_int_equal(es_exec_arg(&kept->event.exec, 99).length, 0);
+	es_release_message(kept);
+}
+
+static void test_clients_of_two(void **state)
+{
+	es_client_t *first = new_client(), *second;
+
+	assert_int_equal(es_new_client_f(&second, NULL, on_message), ES_NEW_CLIENT_RESULT_SUCCESS);
+	subscribe(first, ES_EVENT_TYPE_NOTIFY_EXEC);
+	waitpid(run_program(1, 0, 0), NULL, 0);
+	await_messages(1);
+	assert_int_equal(n_seen, 1); /* the other has not subscribed */
+	es_delete_client(first);
+	subscribe(second, ES_EVENT_TYPE_NOTIFY_EXEC);
+	waitpid(run_program(2, 0, 0), NULL, 0);
+	await_messages(2);
+	es_delete_client(second);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_program_once),
+		cmocka_unit_test(test_unsubscribed_is_silent),
+		cmocka_unit_test(test_fork_and_exit),
+		cmocka_unit_test(test_what_is_missing_says_so),
+		cmocka_unit_test(test_only_root),
+		cmocka_unit_test(test_a_kept_message_stays),
+		cmocka_unit_test(test_clients_of_two),
+		cmocka_unit_test(test_a_slow_client_loses_by_number),
+		cmocka_unit_test(test_esd_is_replaced),
+	};
+	char path[PATH_MAX];
+	int r;
+
+	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
+		fprintf(stderr, "test-exec: needs root and a scope (test/lib/scope)\n");
+		return 77;
+	}
+	sem_init(&something, 0, 0);
+	sem_init(&go_on, 0, 0);
+	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
+	start_esd();
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	stop_esd();
+	return r;
+}
