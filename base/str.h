@@ -34,10 +34,10 @@ static inline bool str_ends(const char *string, const char *suffix)
 /* Copy into a field of @bytes, padding with zeros. -ENAMETOOLONG: cut, and still terminated. */
 static inline int str_put(char *field, size_t bytes, const char *string)
 {
-	size_t n = strnlen(string, bytes);
+	size_t n = strlen(string);
 	int r = 0;
 
-	if (n == bytes) {
+	if (n >= bytes) {
 		n = bytes - 1;
 		r = -ENAMETOOLONG;
 	}

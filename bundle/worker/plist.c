@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Property lists from outside, see plist.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/str.h"
+#include "bundle/bundle.h"
+#include "bundle/utf8.h"
+#include "bundle/worker/plist.h"
+
+static int refuse(enum rule_id rule, const char *path, const char *detail, struct wire_error *error)
+{
+	rule_error(error, rule, path, detail, NULL);
+	return 1;
+}
+
+/*
+ * How deep the elements of an XML text are nested: by its tags alone, comments, instructions and
+ * declarations passed over. libplist's parser recurses; this does not.
+ */
+static int xml_depth_ok(const char *text, size_t bytes)
+{
+	size_t at = 0, depth = 0;
+
+	while (at < bytes) {
+		const char *open = memchr(text + at, '<', bytes - at);
+
+		if (!open)
+			break;
+		at = (size_t)(open - text) + 1;
+		if (at >= bytes)
+			break;
+		if (text[at] == '/') {
+			depth -= depth > 0;
+		} else if (text[at] != '!' && text[at] != '?') {
+			const char *close = memchr(text + at, '>', bytes - at);
+
+			if (!close)
+				break;
+			if (close[-1] != '/' && ++depth > PLIST_DEPTH_MAX)
+				return 0;
+		}
+	}
+	return 1;
+}
+
+static uint64_t big_endian(const unsigned char *at, size_t bytes)
+{
+	uint64_t value = 0;
+
+	while (bytes-- > 0)
+		value = value << 8 | *at++;
+	return value;
+}
+
+struct binary {
+	const unsigned char *data;
+	size_t bytes; /* without the trailer */
+	const unsigned char *table;
+	uint64_t n_objects;
+	unsigned offset_bytes, reference_bytes;
+	unsigned budget; /* objects that may be looked at: a small file can name one many times */
+};
+
+static int binary_depth_ok(struct binary *binary, uint64_t object, unsigned depth);
+
+static int children_depth_ok(
+	struct binary *binary, const unsigned char *at, uint64_t count, unsigned depth)
+{
+	uint64_t i;
+
+	if (count > binary->bytes / binary->reference_bytes ||
+		(size_t)(binary->data + binary->bytes - at) < count * binary->reference_bytes)
+		return 0;
+	for (i = 0; i < count; i++)
+		if (!binary_depth_ok(binary,
+			    big_endian(at + i * binary->reference_bytes, binary->reference_bytes),
+			    depth + 1))
+			return 0;
+	return 1;
+}
+
+/* Recursion here is bounded by PLIST_DEPTH_MAX, its work by the budget. */
+static int binary_depth_ok(struct binary *binary, uint64_t object, unsigned depth)
+{
+	const unsigned char *at;
+	uint64_t offset, count;
+
+	if (depth > PLIST_DEPTH_MAX || object >= binary->n_objects || binary->budget-- == 0)
+		return 0;
+	offset = big_endian(binary->table + object * binary->offset_bytes, binary->offset_bytes);
+	if (offset >= binary->bytes)
+		return 0;
+	at = binary->data + offset;
+	if (*at >> 4 != 0xa && *at >> 4 != 0xd)
+		return 1;
+	count = *at & 0xf;
+	if (count == 0xf) {
+		unsigned width;
+
+		if (offset + 2 > binary->bytes || at[1] >> 4 != 1 || (at[1] & 0xf) > 3)
+			return 0;
+		width = 1u << (at[1] & 0xf);
+		if (offset + 2 + width > binary->bytes)
+			return 0;
+		count = big_endian(at + 2, width);
+		at += 1 + width;
+	}
+	if (*(binary->data + offset) >> 4 == 0xd) {
+		if (count > UINT32_MAX)
+			return 0;
+		count *= 2;
+	}
+	return children_depth_ok(binary, at + 1, count, depth);
+}
+
+static int binary_ok(const char *text, size_t bytes, const char **ret_why)
+{
+	struct binary binary = { .data = (const unsigned char *)text, .budget = 100000 };
+	const unsigned char *trailer;
+	uint64_t table, root;
+
+	*ret_why = "its trailer does not fit: it was cut";
+	if (bytes < 8 + 32)
+		return 0;
+	trailer = (const unsigned char *)text + bytes - 32;
+	binary.bytes = bytes - 32;
+	binary.offset_bytes = trailer[6];
+	binary.reference_bytes = trailer[7];
+	binary.n_objects = big_endian(trailer + 8, 8);
+	root = big_endian(trailer + 16, 8);
+	table = big_endian(trailer + 24, 8);
+	if (binary.offset_bytes < 1 || binary.offset_bytes > 8 || binary.reference_bytes < 1 ||
+		binary.reference_bytes > 8 || table > binary.bytes || binary.n_objects > bytes ||
+		binary.n_objects * binary.offset_bytes > binary.bytes - table)
+		return 0;
+	binary.table = binary.data + table;
+	*ret_why = "it is nested too deeply, or goes in circles";
+	return binary_depth_ok(&binary, root, 0);
+}
+
+static int check(
+	const char *text, size_t bytes, const char *path, bool binary, struct wire_error *error)
+{
+	const char *why;
+
+	if (binary) {
+		if (binary_ok(text, bytes, &why))
+			return 0;
+		return refuse(str_starts(why, "its") ? RULE_INFO_MALFORMED : RULE_INFO_TOO_DEEP,
+			path, why, error);
+	}
+	if (utf8_good_bytes(text, bytes) != bytes)
+		return refuse(RULE_INFO_ENCODING, path, "it holds bytes that are no UTF-8", error);
+	if (memchr(text, '\0', bytes))
+		return refuse(RULE_INFO_ENCODING, path, "it holds a NUL", error);
+	/* entities can grow without bound; no property list needs one of its own */
+	if (memmem(text, bytes, "<!ENTITY", 8))
+		return refuse(RULE_INFO_MALFORMED, path, "it declares entities", error);
+	if (!xml_depth_ok(text, bytes))
+		return refuse(RULE_INFO_TOO_DEEP, path, "more than 32 levels", error);
+	if (!memmem(text, bytes, "</plist>", 8))
+		return refuse(RULE_INFO_MALFORMED, path,
+			"its end, </plist>, is missing: it was cut", error);
+	return 0;
+}
+
+int plist_read(
+	const char *text, size_t bytes, const char *path, plist_t *ret, struct wire_error *error)
+{
+	bool binary = bytes >= 8 && memcmp(text, "bplist00", 8) == 0;
+	plist_t root = NULL;
+	int r;
+
+	if (bytes > BUNDLE_PLIST_BYTES_MAX)
+		return refuse(RULE_INFO_TOO_LARGE, path, "more than 1 MiB", error);
+	r = check(text, bytes, path, binary, error);
+	if (r != 0)
+		return r;
+	if (binary)
+		plist_from_bin(text, (uint32_t)bytes, &root);
+	else
+		plist_from_xml(text, (uint32_t)bytes, &root);
+	if (!root)
+		return refuse(RULE_INFO_MALFORMED, path, "it is neither XML nor binary", error);
+	if (plist_get_node_type(root) != PLIST_DICT) {
+		plist_free(root);
+		return refuse(RULE_INFO_MALFORMED, path, "its top is no dictionary", error);
+	}
+	*ret = root;
+	return 0;
+}
+
+static json_t *json_of_array(plist_t node)
+{
+	json_t *array = json_array();
+	uint32_t i, n = plist_array_get_size(node);
+
+	for (i = 0; array && i < n; i++) {
+		json_t *value = plist_to_json_value(plist_array_get_item(node, i));
+
+		if (!value || json_array_append_new(array, value) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *json_of_dictionary(plist_t node)
+{
+	json_t *object = json_object();
+	plist_dict_iter iterator = NULL;
+	bool ok = object != NULL;
+
+	plist_dict_new_iter(node, &iterator);
+	while (ok) {
+		char *key = NULL;
+		plist_t value = NULL;
+		json_t *json;
+
+		plist_dict_next_item(node, iterator, &key, &value);
+		if (!key)
+			break;
+		json = plist_to_json_value(value);
+		ok = json && json_object_set_new(object, key, json) == 0;
+		free(key);
+	}
+	free(iterator);
+	if (!ok) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+json_t *plist_to_json_value(plist_t node)
+{
+	uint64_t number;
+	double real;
+	uint8_t truth;
+
+	switch (plist_get_node_type(node)) {
+	case PLIST_BOOLEAN:
+		plist_get_bool_val(node, &truth);
+		return json_boolean(truth);
+	case PLIST_UINT:
+		plist_get_uint_val(node, &number);
+		return json_integer((json_int_t)number);
+	case PLIST_REAL:
+		plist_get_real_val(node, &real);
+		return json_real(real);
+	case PLIST_STRING:
+		return json_string(plist_get_string_ptr(node, NULL));
+	case PLIST_ARRAY:
+		return json_of_array(node);
+	case PLIST_DICT:
+		return json_of_dictionary(node);
+	default:
+		return NULL;
+	}
+}
