@@ -98,7 +98,8 @@ static int confine(void)
 	unsigned char warm[64];
 	int r;
 
-	/* whatever OpenSSL loads or reads at its first use has to happen now */
+	/* whatever the libraries open or read at their first use has to happen now */
+	json_object_seed(0);
 	EVP_Digest("", 0, warm, NULL, EVP_sha256(), NULL);
 	EVP_Digest("", 0, warm, NULL, EVP_blake2b512(), NULL);
 	EVP_PKEY_free(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, warm, 32));
