@@ -45,8 +45,13 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	struct connection *connection;
 	int r;
 
-	if (!esd->settled || find_child(esd, client->child))
+	if (!esd->settled)
 		return -EPROTO;
+	/* a manager that was restarted says everything again: the packet closes the second socket */
+	if (find_child(esd, client->child)) {
+		manager_tell_clients(esd);
+		return 0;
+	}
 	r = connection_new(esd, wire_take_fd(packet, 0), &connection);
 	if (r < 0) {
 		log_failure(LOG_ENDPOINT_CLIENT_LOST, client->identifier, r, NULL);
@@ -60,6 +65,8 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	/* the first one of all has nothing to forget */
 	if (esd->generation > 1 && WIRE_SEND(connection->fd, ENDPOINT_RESTARTED, 0, &restarted) < 0)
 		connection_free(connection);
+	/* the answer, by which the manager sees that this process lives */
+	manager_tell_clients(esd);
 	return 0;
 }
 
@@ -68,6 +75,7 @@ static int on_drop_client(void *context, struct wire_packet *packet)
 	const struct broker_client *client = (void *)packet->body;
 
 	connection_free(find_child(context, client->child));
+	manager_tell_clients(context);
 	return 0;
 }
 
