@@ -156,6 +156,31 @@ int cgroup_enter_leaf(const char *leaf)
 	return r < 0 ? r : write_below(path, "cgroup.procs", "0");
 }
 
+int cgroup_release(void)
+{
+	_cleanup_fd_ int fd = -1;
+	char folder[CGROUP_PATH_BYTES], word[32];
+	char *slash;
+	int i, r = own_folder(NULL, folder);
+
+	if (r < 0)
+		return r;
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return -ENOTSUP;
+	*slash = '\0';
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (i = 0; r == 0 && i < CGROUP_CONTROLLERS; i++) {
+		snprintf(word, sizeof word, "-%s", controllers[i].name);
+		r = file_write_at(fd, "cgroup.subtree_control", word);
+		if (r == -EINVAL)
+			r = 0; /* the kernel does not know it, or it is bound to v1 */
+	}
+	return r;
+}
+
 static bool enable(const char *folder, const char *controller)
 {
 	_cleanup_free_ char *enabled = NULL;

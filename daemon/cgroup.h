@@ -34,6 +34,13 @@ struct cgroup_tree {
 /* Move the caller into <its cgroup>/@leaf, so that <its cgroup> may have children with controllers. */
 int cgroup_enter_leaf(const char *leaf);
 
+/*
+ * From another leaf of the same cgroup, when nobody is in "daemon" any more: take its controllers
+ * back, since cgroup v2 starts no process in a folder that hands controllers down (EBUSY). Those
+ * who still run in it are without limits until cgroup_open() and cgroup_make().
+ */
+int cgroup_release(void);
+
 /* Find the folders from within the leaf that cgroup_enter_leaf("daemon") has made. */
 int cgroup_open(struct cgroup_tree *ret);
 

@@ -237,6 +237,49 @@ static void the_id_is_the_folders(void **state)
 	assert_int_equal(cgroup_id("/nowhere", &id), -ENOENT);
 }
 
+static int enter_folder(void)
+{
+	return file_write_at(AT_FDCWD, "../cgroup.procs", "0") == 0 ? 0 : 1;
+}
+
+/*
+ * What systemd does after a kill -9 of the service: while an extension runs, nothing can be started
+ * in the service's folder until the controllers have been released; then their limits hold again.
+ */
+static void a_service_can_be_started_again(void **state)
+{
+	const struct cgroup_limits limits = {
+		.memory_bytes = 32 * MIB, .pids = 8, .cpu_percent = 20
+	};
+	int status;
+	pid_t pid;
+
+	if (tree.legacy[CGROUP_MEMORY][0])
+		skip(); /* only v2 has that rule */
+	pid = fork();
+	if (pid == 0) {
+		enter(NAME);
+		_exit(pause());
+	}
+	while (!cgroup_is_populated(&tree, NAME))
+		;
+	assert_int_equal(chdir(tree.unified), 0);
+	assert_int_equal(chdir(NAME), 0);
+	status = run(enter_folder);
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(cgroup_release(), 0);
+	status = run(enter_folder);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(cgroup_open(&tree), 0);
+	assert_int_equal(cgroup_make(&tree, NAME, &limits), 0);
+	status = run(use_memory);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(cgroup_kill(&tree, NAME), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	await_empty();
+}
+
 /* Only from within the leaf: else what is divided would be somebody else's. */
 static int open_tree_(void **state)
 {
@@ -262,6 +305,7 @@ int main(void)
 		TEST(a_process_is_found_by_its_folder),
 		TEST(folders_below_go_with_it),
 		TEST(a_folder_that_is_there_is_taken),
+		TEST(a_service_can_be_started_again),
 		cmocka_unit_test(the_id_is_the_folders),
 #undef TEST
 	};

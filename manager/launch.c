@@ -390,6 +390,8 @@ void launch_attach(struct extension *extension)
 	int place = 3, broker_fd, log_fd;
 	char name[64];
 
+	/* a new outboardd: its cgroup has been without limits (cgroup_release()) */
+	make_cgroup(extension);
 	log_fd = children_stored(manager->children, stored_name("log", extension->child, name));
 	if (log_fd >= 0 && manager->log)
 		logs_add(manager->log, extension->info.identifier,

@@ -376,24 +376,24 @@ static const struct option options[] = {
 	{ "foreground", no_argument, NULL,
 		'f' }, /* it never does anything else: for scripts that say so */
 	{ "log-stderr", no_argument, NULL, 'l' },
+	{ "release", no_argument, NULL, 'r' },
 	{ 0 },
 };
 
-int main(int argc, char **argv)
+/* By the service manager when we have ended, so that it can start the next one in our cgroup. */
+static int release(void)
 {
-	int option, r;
+	int r = cgroup_release();
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'l')
-			parent.log_here = true;
-		else if (option != 'f')
-			return 2;
-	}
-	if (optind != argc) {
-		fprintf(stderr, "usage: outboardd [--foreground] [--log-stderr]\n");
-		return 2;
-	}
-	log_set_name("outboardd");
+	if (r < 0)
+		log_failure(LOG_PARENT_NO_CGROUP, NULL, r, NULL);
+	return r < 0 ? 1 : 0;
+}
+
+static int start(void)
+{
+	int r;
+
 	if (make_folders() < 0 || take_lock() < 0)
 		return 1;
 	r = cgroup_enter_leaf("daemon");
@@ -408,4 +408,25 @@ int main(int argc, char **argv)
 	notify_system("READY=1");
 	run();
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool releases = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'l')
+			parent.log_here = true;
+		else if (option == 'r')
+			releases = true;
+		else if (option != 'f')
+			return 2;
+	}
+	if (optind != argc) {
+		fprintf(stderr, "usage: outboardd [--foreground] [--log-stderr] | --release\n");
+		return 2;
+	}
+	log_set_name("outboardd");
+	return releases ? release() : start();
 }
