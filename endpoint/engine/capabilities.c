@@ -9,7 +9,7 @@
 #include "endpoint/engine/engine.h"
 
 static const char *const names[] = {
-#define EVENT(number, name) [number] = name,
+#define EVENT(number, name) [number] = #name,
 #include "endpoint/lib/event-names.def"
 #undef EVENT
 };

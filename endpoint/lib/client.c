@@ -97,7 +97,7 @@ int client_watch(es_client_t *client)
 
 /* ---- making ----------------------------------------------------------------------------------- */
 
-static es_new_client_result_t fail_new(
+es_new_client_result_t client_fail_new(
 	es_client_t *client, es_new_client_result_t result, const struct wire_error *error)
 {
 	ob_error_release(new_client_error);
@@ -115,7 +115,7 @@ static es_new_client_result_t fail_errno(es_client_t *client, int r)
 	struct wire_error error;
 
 	rule_error(&error, RULE_ENDPOINT_INTERNAL, "the client", strerrordesc_np(-r), NULL);
-	return fail_new(client,
+	return client_fail_new(client,
 		r == -EINVAL ? ES_NEW_CLIENT_RESULT_ERR_INVALID_ARGUMENT
 			     : ES_NEW_CLIENT_RESULT_ERR_INTERNAL,
 		&error);
@@ -157,7 +157,7 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 		client->queue = client->own_queue;
 	r = connection_open(client, &result, &error);
 	if (r != 0)
-		return fail_new(client, result, &error);
+		return client_fail_new(client, result, &error);
 	r = client_watch(client);
 	if (r < 0)
 		return fail_errno(client, r);
@@ -240,7 +240,7 @@ ob_export es_return_t es_delete_client(es_client_t *client)
 
 /* ---- subscribing ------------------------------------------------------------------------------ */
 
-static es_return_t fail(
+es_return_t client_fail(
 	es_client_t *client, enum rule_id rule, const char *object, const char *detail)
 {
 	struct wire_error error;
@@ -262,7 +262,8 @@ static es_return_t check_events(es_client_t *client, const es_event_type_t *even
 		if (event >= ES_EVENT_TYPE_LAST || !capability_name(event))
 			continue;
 		if (!(client->can_watch[event / 64] & 1ull << event % 64))
-			return fail(client, RULE_ENDPOINT_UNSUPPORTED, capability_name(event),
+			return client_fail(client, RULE_ENDPOINT_UNSUPPORTED,
+				capability_name(event),
 				capability_reason(event)
 					? capability_reason(event)
 					: "outboard-esd has no source for it on this kernel");
@@ -282,7 +283,8 @@ static es_return_t put_set(es_client_t *client, const uint64_t set[static ES_EVE
 		return ES_RETURN_SUCCESS;
 	}
 	if (r < 0)
-		return fail(client, RULE_ENDPOINT_UNREACHABLE, "the client", strerrordesc_np(-r));
+		return client_fail(
+			client, RULE_ENDPOINT_UNREACHABLE, "the client", strerrordesc_np(-r));
 	memcpy(client->subscribed, set, sizeof client->subscribed);
 	return ES_RETURN_SUCCESS;
 }

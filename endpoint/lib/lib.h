@@ -97,5 +97,11 @@ void connection_lost(es_client_t *client);
 int client_watch(es_client_t *client); /* socket and ring on the queue */
 void client_ref(es_client_t *client);
 void client_unref(void *client);
+/* Lock held. What ob_es_client_copy_last_error() says from now on; always ES_RETURN_ERROR. */
+es_return_t client_fail(
+	es_client_t *client, enum rule_id rule, const char *object, const char *detail);
+/* The same for a client that does not come to be, which is freed. Returns @result. */
+es_new_client_result_t client_fail_new(
+	es_client_t *client, es_new_client_result_t result, const struct wire_error *error);
 
 #endif

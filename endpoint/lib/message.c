@@ -225,6 +225,24 @@ ob_export void es_release_message(const es_message_t *message)
 	box_unref(box_of(message));
 }
 
+ob_export es_message_t *es_copy_message(const es_message_t *message)
+{
+	es_retain_message(message);
+	return (es_message_t *)(uintptr_t)message;
+}
+
+ob_export void es_free_message(es_message_t *message)
+{
+	es_release_message(message);
+}
+
+ob_export size_t es_message_size(const es_message_t *message)
+{
+	const struct box *box = box_of(message);
+
+	return box ? sizeof *box + box->record->bytes : 0;
+}
+
 /* ---- arguments -------------------------------------------------------------------------------- */
 
 static const struct box *box_of_exec(const es_event_exec_t *event)
@@ -275,4 +293,19 @@ ob_export uint32_t es_exec_env_count(const es_event_exec_t *event)
 ob_export es_string_token_t es_exec_env(const es_event_exec_t *event, uint32_t index)
 {
 	return string_at(event, ES_BLOB_ENVIRONMENT, index);
+}
+
+ob_export uint32_t es_exec_fd_count(const es_event_exec_t *event)
+{
+	return 0;
+}
+
+ob_export const es_fd_t *es_exec_fd(const es_event_exec_t *event, uint32_t index)
+{
+	return NULL;
+}
+
+ob_export xpc_object_t es_exec_entitlements(const es_event_exec_t *event)
+{
+	return NULL;
 }

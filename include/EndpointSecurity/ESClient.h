@@ -97,6 +97,96 @@ es_return_t es_subscriptions(es_client_t *client, size_t *count, es_event_type_t
 void es_retain_message(const es_message_t *message);
 void es_release_message(const es_message_t *message);
 
+/**
+ * es_copy_message(), es_free_message() - the same by their old names
+ *
+ * The copy is the message itself, kept: it must not be written to. NULL for NULL.
+ *
+ * Since:   0.1
+ * Source:  es_copy_message, macOS 10.15
+ */
+es_message_t *es_copy_message(const es_message_t *message);
+void es_free_message(es_message_t *message);
+/** es_message_size() - bytes that it takes; not to be copied by memcpy(). Since 0.1, macOS 10.15. */
+size_t es_message_size(const es_message_t *message);
+
+/*
+ * What follows is Apple's API for what this version does not do: it cannot hold an operation until
+ * it is answered, leave out what a client does not want, or follow descendants alone. Each call
+ * fails with the result that is named, does nothing, leaves its out parameters alone, and
+ * ob_es_client_copy_last_error() says so: rule endpoint.call-unsupported. All: any thread, since 0.1.
+ */
+
+/**
+ * es_respond_auth_result(), es_respond_flags_result() - answer an AUTH message
+ *
+ * Errors:  ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT NULL; ES_RESPOND_RESULT_ERR_EVENT_TYPE a NOTIFY
+ *          message, which every message of this version is
+ * Source:  macOS 10.15
+ */
+es_respond_result_t es_respond_auth_result(
+	es_client_t *client, const es_message_t *message, es_auth_result_t result, bool cache);
+es_respond_result_t es_respond_flags_result(
+	es_client_t *client, const es_message_t *message, uint32_t authorized_flags, bool cache);
+
+/** es_clear_cache() - forget answers. ES_CLEAR_CACHE_RESULT_ERR_INTERNAL. macOS 10.15. */
+es_clear_cache_result_t es_clear_cache(es_client_t *client);
+
+/*
+ * Muting: ES_RETURN_ERROR; es_muting_inverted(): ES_MUTE_INVERTED_ERROR. macOS 10.15, 12.0 (events,
+ * paths by type), 13.0 (targets, inversion).
+ */
+es_return_t es_mute_process(es_client_t *client, const audit_token_t *audit_token);
+es_return_t es_mute_process_events(es_client_t *client, const audit_token_t *audit_token,
+	const es_event_type_t *events, size_t event_count);
+es_return_t es_unmute_process(es_client_t *client, const audit_token_t *audit_token);
+es_return_t es_unmute_process_events(es_client_t *client, const audit_token_t *audit_token,
+	const es_event_type_t *events, size_t event_count);
+es_return_t es_muted_processes(es_client_t *client, size_t *count, audit_token_t **audit_tokens);
+es_return_t es_muted_processes_events(es_client_t *client, es_muted_processes_t **muted_processes);
+void es_release_muted_processes(es_muted_processes_t *muted_processes); /* NULL is fine */
+es_return_t es_mute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+es_return_t es_mute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
+	const es_event_type_t *events, size_t event_count);
+es_return_t es_mute_path_prefix(es_client_t *client, const char *path);
+es_return_t es_mute_path_literal(es_client_t *client, const char *path);
+es_return_t es_unmute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+es_return_t es_unmute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
+	const es_event_type_t *events, size_t event_count);
+es_return_t es_unmute_all_paths(es_client_t *client);
+es_return_t es_unmute_all_target_paths(es_client_t *client);
+es_return_t es_muted_paths_events(es_client_t *client, es_muted_paths_t **muted_paths);
+void es_release_muted_paths(es_muted_paths_t *muted_paths); /* NULL is fine */
+es_return_t es_invert_muting(es_client_t *client, es_mute_inversion_type_t type);
+es_mute_inverted_return_t es_muting_inverted(es_client_t *client, es_mute_inversion_type_t type);
+
+/* Deadlines of AUTH messages: ES_RETURN_ERROR. macOS 27.0. */
+es_return_t es_set_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t mode);
+es_return_t es_get_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t *mode);
+es_return_t es_set_deadline_max_milliseconds(es_client_t *client, const es_event_type_t *events,
+	uint32_t event_count, uint32_t milliseconds);
+es_return_t es_get_deadline_max_milliseconds(
+	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
+es_return_t es_set_deadline_min_milliseconds(es_client_t *client, const es_event_type_t *events,
+	uint32_t event_count, uint32_t milliseconds);
+es_return_t es_get_deadline_min_milliseconds(
+	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
+
+/** es_sync_client_f() - after all that was sent before. ES_RETURN_ERROR, not called. macOS 27.0. */
+es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function)(void *context));
+/**
+ * es_new_descendants_client_f() - a client of the caller and its descendants alone
+ *
+ * Errors:  ES_NEW_CLIENT_RESULT_ERR_INTERNAL; ob_es_copy_new_client_error() says why
+ * Source:  es_new_descendants_client, macOS 27.0
+ */
+es_new_client_result_t es_new_descendants_client_f(
+	es_client_t **ret, void *context, ob_es_handler_function_t handler);
+#ifdef __BLOCKS__
+es_return_t es_sync_client(es_client_t *client, void (^block)(void));
+es_new_client_result_t es_new_descendants_client(es_client_t **ret, es_handler_block_t handler);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

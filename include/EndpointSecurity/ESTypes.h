@@ -17,13 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 #include <bsm/libbsm.h>
+#include <EndpointSecurity/ESOpaqueTypes.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* A client: made by es_new_client(), ended by es_delete_client(). */
-typedef struct es_client_s es_client_t;
 
 typedef enum {
 	ES_RETURN_SUCCESS = 0,
@@ -211,6 +209,291 @@ typedef enum {
 	ES_EVENT_TYPE_LAST = 162, /* not an event: how many there are */
 } es_event_type_t;
 
+/* What is still to be answered: as on macOS. No event of this version is; EndpointSecurity(7). */
+typedef enum {
+	ES_RESPOND_RESULT_SUCCESS = 0,
+	ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT = 1,
+	ES_RESPOND_RESULT_ERR_INTERNAL = 2, /* outboard-esd cannot be reached, or has failed */
+	ES_RESPOND_RESULT_NOT_FOUND = 3,    /* nobody waits for this answer (any more) */
+	ES_RESPOND_RESULT_ERR_DUPLICATE_RESPONSE = 4,
+	ES_RESPOND_RESULT_ERR_EVENT_TYPE =
+		5, /* the other call is for it, or it is a NOTIFY event */
+} es_respond_result_t;
+
+typedef enum {
+	ES_CLEAR_CACHE_RESULT_SUCCESS = 0,
+	ES_CLEAR_CACHE_RESULT_ERR_INTERNAL = 1,
+	ES_CLEAR_CACHE_RESULT_ERR_THROTTLE = 2, /* called too often */
+} es_clear_cache_result_t;
+
+typedef enum {
+	ES_MUTE_INVERTED = 0,
+	ES_MUTE_NOT_INVERTED = 1,
+	ES_MUTE_INVERTED_ERROR = 2,
+} es_mute_inverted_return_t;
+
+typedef enum {
+	ES_MUTE_PATH_TYPE_PREFIX = 0,  /* of the executable of who acts */
+	ES_MUTE_PATH_TYPE_LITERAL = 1, /* exactly */
+	ES_MUTE_PATH_TYPE_TARGET_PREFIX = 2,
+	ES_MUTE_PATH_TYPE_TARGET_LITERAL = 3, /* of what it is done to */
+} es_mute_path_type_t;
+
+typedef enum {
+	ES_MUTE_INVERSION_TYPE_PROCESS = 0,
+	ES_MUTE_INVERSION_TYPE_PATH = 1,
+	ES_MUTE_INVERSION_TYPE_TARGET_PATH = 2,
+	ES_MUTE_INVERSION_TYPE_LAST = 3,
+} es_mute_inversion_type_t;
+
+/* What becomes of a question that was not answered in time, and of the client. */
+typedef enum {
+	ES_DEADLINE_MISS_MODE_KILL = 0,
+	ES_DEADLINE_MISS_MODE_FAIL_OPEN = 1,
+	ES_DEADLINE_MISS_MODE_FAIL_CLOSED = 2,
+} es_deadline_miss_mode_t;
+
+typedef enum { ES_SET = 0, ES_CLEAR = 1 } es_set_or_clear_t;
+
+typedef enum {
+	ES_DESTINATION_TYPE_EXISTING_FILE = 0,
+	ES_DESTINATION_TYPE_NEW_PATH = 1,
+} es_destination_type_t;
+
+typedef enum {
+	ES_PROC_CHECK_TYPE_LISTPIDS = 1,
+	ES_PROC_CHECK_TYPE_PIDINFO = 2,
+	ES_PROC_CHECK_TYPE_PIDFDINFO = 3,
+	ES_PROC_CHECK_TYPE_KERNMSGBUF = 4, /* never */
+	ES_PROC_CHECK_TYPE_SETCONTROL = 5,
+	ES_PROC_CHECK_TYPE_PIDFILEPORTINFO = 6,
+	ES_PROC_CHECK_TYPE_TERMINATE = 7, /* never */
+	ES_PROC_CHECK_TYPE_DIRTYCONTROL = 8,
+	ES_PROC_CHECK_TYPE_PIDRUSAGE = 9,
+	ES_PROC_CHECK_TYPE_UDATA_INFO = 0xe, /* never */
+} es_proc_check_type_t;
+
+typedef enum {
+	ES_PROC_SUSPEND_RESUME_TYPE_SUSPEND = 0,
+	ES_PROC_SUSPEND_RESUME_TYPE_RESUME = 1,
+	ES_PROC_SUSPEND_RESUME_TYPE_SHUTDOWN_SOCKETS = 3,
+} es_proc_suspend_resume_type_t;
+
+typedef enum {
+	ES_GET_TASK_TYPE_TASK_FOR_PID = 0,
+	ES_GET_TASK_TYPE_EXPOSE_TASK = 1,
+	ES_GET_TASK_TYPE_IDENTITY_TOKEN = 2,
+} es_get_task_type_t;
+
+typedef enum {
+	ES_MOUNT_DISPOSITION_EXTERNAL = 0,
+	ES_MOUNT_DISPOSITION_INTERNAL = 1,
+	ES_MOUNT_DISPOSITION_NETWORK = 2,
+	ES_MOUNT_DISPOSITION_VIRTUAL = 3,
+	ES_MOUNT_DISPOSITION_NULLFS = 4,
+	ES_MOUNT_DISPOSITION_UNKNOWN = 5,
+} es_mount_disposition_t;
+
+typedef enum {
+	ES_CS_VALIDATION_CATEGORY_INVALID = 0,
+	ES_CS_VALIDATION_CATEGORY_PLATFORM = 1,
+	ES_CS_VALIDATION_CATEGORY_TESTFLIGHT = 2,
+	ES_CS_VALIDATION_CATEGORY_DEVELOPMENT = 3,
+	ES_CS_VALIDATION_CATEGORY_APP_STORE = 4,
+	ES_CS_VALIDATION_CATEGORY_ENTERPRISE = 5,
+	ES_CS_VALIDATION_CATEGORY_DEVELOPER_ID = 6,
+	ES_CS_VALIDATION_CATEGORY_LOCAL_SIGNING = 7,
+	ES_CS_VALIDATION_CATEGORY_ROSETTA = 8,
+	ES_CS_VALIDATION_CATEGORY_OOPJIT = 9,
+	ES_CS_VALIDATION_CATEGORY_NONE = 10,
+} es_cs_validation_category_t;
+
+typedef enum {
+	ES_AUTHENTICATION_TYPE_OD = 0,
+	ES_AUTHENTICATION_TYPE_TOUCHID = 1,
+	ES_AUTHENTICATION_TYPE_TOKEN = 2,
+	ES_AUTHENTICATION_TYPE_AUTO_UNLOCK = 3,
+	ES_AUTHENTICATION_TYPE_LAST = 4,
+} es_authentication_type_t;
+
+typedef enum {
+	ES_AUTO_UNLOCK_MACHINE_UNLOCK = 1,
+	ES_AUTO_UNLOCK_AUTH_PROMPT = 2,
+} es_auto_unlock_type_t;
+
+typedef enum {
+	ES_TOUCHID_MODE_VERIFICATION = 0,
+	ES_TOUCHID_MODE_IDENTIFICATION = 1,
+} es_touchid_mode_t;
+
+typedef enum {
+	ES_ADDRESS_TYPE_NONE = 0,
+	ES_ADDRESS_TYPE_IPV4 = 1,
+	ES_ADDRESS_TYPE_IPV6 = 2,
+	ES_ADDRESS_TYPE_NAMED_SOCKET = 3,
+} es_address_type_t;
+
+typedef enum {
+	ES_OPENSSH_LOGIN_EXCEED_MAXTRIES = 0,
+	ES_OPENSSH_LOGIN_ROOT_DENIED = 1,
+	ES_OPENSSH_AUTH_SUCCESS = 2,
+	ES_OPENSSH_AUTH_FAIL_NONE = 3,
+	ES_OPENSSH_AUTH_FAIL_PASSWD = 4,
+	ES_OPENSSH_AUTH_FAIL_KBDINT = 5,
+	ES_OPENSSH_AUTH_FAIL_PUBKEY = 6,
+	ES_OPENSSH_AUTH_FAIL_HOSTBASED = 7,
+	ES_OPENSSH_AUTH_FAIL_GSSAPI = 8,
+	ES_OPENSSH_INVALID_USER = 9,
+} es_openssh_login_result_type_t;
+
+typedef enum {
+	ES_BTM_ITEM_TYPE_USER_ITEM = 0,
+	ES_BTM_ITEM_TYPE_APP = 1,
+	ES_BTM_ITEM_TYPE_LOGIN_ITEM = 2,
+	ES_BTM_ITEM_TYPE_AGENT = 3,
+	ES_BTM_ITEM_TYPE_DAEMON = 4,
+} es_btm_item_type_t;
+
+typedef enum { ES_PROFILE_SOURCE_MANAGED = 0, ES_PROFILE_SOURCE_INSTALL = 1 } es_profile_source_t;
+
+typedef enum {
+	ES_SUDO_PLUGIN_TYPE_UNKNOWN = 0,
+	ES_SUDO_PLUGIN_TYPE_FRONT_END = 1,
+	ES_SUDO_PLUGIN_TYPE_POLICY = 2,
+	ES_SUDO_PLUGIN_TYPE_IO = 3,
+	ES_SUDO_PLUGIN_TYPE_AUDIT = 4,
+	ES_SUDO_PLUGIN_TYPE_APPROVAL = 5,
+} es_sudo_plugin_type_t;
+
+typedef enum {
+	ES_AUTHORIZATION_RULE_CLASS_USER = 0,
+	ES_AUTHORIZATION_RULE_CLASS_RULE = 1,
+	ES_AUTHORIZATION_RULE_CLASS_MECHANISM = 2,
+	ES_AUTHORIZATION_RULE_CLASS_ALLOW = 3,
+	ES_AUTHORIZATION_RULE_CLASS_DENY = 4,
+	ES_AUTHORIZATION_RULE_CLASS_UNKNOWN = 5,
+	ES_AUTHORIZATION_RULE_CLASS_INVALID = 6,
+} es_authorization_rule_class_t;
+
+typedef enum {
+	ES_OD_MEMBER_TYPE_USER_NAME = 0,
+	ES_OD_MEMBER_TYPE_USER_UUID = 1,
+	ES_OD_MEMBER_TYPE_GROUP_UUID = 2,
+} es_od_member_type_t;
+
+typedef enum { ES_OD_ACCOUNT_TYPE_USER = 0, ES_OD_ACCOUNT_TYPE_COMPUTER = 1 } es_od_account_type_t;
+typedef enum { ES_OD_RECORD_TYPE_USER = 0, ES_OD_RECORD_TYPE_GROUP = 1 } es_od_record_type_t;
+
+typedef enum {
+	ES_XPC_DOMAIN_TYPE_SYSTEM = 1,
+	ES_XPC_DOMAIN_TYPE_USER = 2,
+	ES_XPC_DOMAIN_TYPE_USER_LOGIN = 3,
+	ES_XPC_DOMAIN_TYPE_SESSION = 4,
+	ES_XPC_DOMAIN_TYPE_PID = 5,
+	ES_XPC_DOMAIN_TYPE_MANAGER = 6,
+	ES_XPC_DOMAIN_TYPE_PORT = 7,
+	ES_XPC_DOMAIN_TYPE_GUI = 8,
+} es_xpc_domain_type_t;
+
+typedef enum {
+	ES_GATEKEEPER_USER_OVERRIDE_FILE_TYPE_PATH = 0,
+	ES_GATEKEEPER_USER_OVERRIDE_FILE_TYPE_FILE = 1,
+} es_gatekeeper_user_override_file_type_t;
+
+typedef enum {
+	ES_BOOTSTRAP_TARGET_TYPE_PROCESS = 0,
+	ES_BOOTSTRAP_TARGET_TYPE_JOB = 1,
+} es_bootstrap_target_type_t;
+
+typedef enum {
+	ES_TCC_EVENT_TYPE_UNKNOWN = 0,
+	ES_TCC_EVENT_TYPE_CREATE = 1,
+	ES_TCC_EVENT_TYPE_MODIFY = 2,
+	ES_TCC_EVENT_TYPE_DELETE = 3,
+} es_tcc_event_type_t;
+
+typedef enum {
+	ES_TCC_IDENTITY_TYPE_BUNDLE_ID = 0,
+	ES_TCC_IDENTITY_TYPE_EXECUTABLE_PATH = 1,
+	ES_TCC_IDENTITY_TYPE_POLICY_ID = 2,
+	ES_TCC_IDENTITY_TYPE_FILE_PROVIDER_DOMAIN_ID = 3,
+} es_tcc_identity_type_t;
+
+typedef enum {
+	ES_TCC_AUTHORIZATION_RIGHT_DENIED = 0,
+	ES_TCC_AUTHORIZATION_RIGHT_UNKNOWN = 1,
+	ES_TCC_AUTHORIZATION_RIGHT_ALLOWED = 2,
+	ES_TCC_AUTHORIZATION_RIGHT_LIMITED = 3,
+	ES_TCC_AUTHORIZATION_RIGHT_ADD_MODIFY_ADDED = 4,
+	ES_TCC_AUTHORIZATION_RIGHT_SESSION_PID = 5,
+	ES_TCC_AUTHORIZATION_RIGHT_LEARN_MORE = 6,
+} es_tcc_authorization_right_t;
+
+typedef enum {
+	ES_TCC_AUTHORIZATION_REASON_NONE = 0,
+	ES_TCC_AUTHORIZATION_REASON_ERROR = 1,
+	ES_TCC_AUTHORIZATION_REASON_USER_CONSENT = 2,
+	ES_TCC_AUTHORIZATION_REASON_USER_SET = 3,
+	ES_TCC_AUTHORIZATION_REASON_SYSTEM_SET = 4,
+	ES_TCC_AUTHORIZATION_REASON_SERVICE_POLICY = 5,
+	ES_TCC_AUTHORIZATION_REASON_MDM_POLICY = 6,
+	ES_TCC_AUTHORIZATION_REASON_SERVICE_OVERRIDE_POLICY = 7,
+	ES_TCC_AUTHORIZATION_REASON_MISSING_USAGE_STRING = 8,
+	ES_TCC_AUTHORIZATION_REASON_PROMPT_TIMEOUT = 9,
+	ES_TCC_AUTHORIZATION_REASON_PREFLIGHT_UNKNOWN = 10,
+	ES_TCC_AUTHORIZATION_REASON_ENTITLED = 11,
+	ES_TCC_AUTHORIZATION_REASON_APP_TYPE_POLICY = 12,
+	ES_TCC_AUTHORIZATION_REASON_PROMPT_CANCEL = 13,
+} es_tcc_authorization_reason_t;
+
+/*
+ * Types that macOS' header brings along, and its clients use. Each has the form that a Linux header
+ * of the same name gives it (acl_t: libacl, uuid_t: libuuid), so that both can be included.
+ */
+typedef struct __acl_ext *acl_t;
+typedef unsigned char uuid_t[16];
+typedef int cpu_type_t;
+typedef int cpu_subtype_t;
+typedef uint64_t user_addr_t;
+typedef uint64_t user_size_t;
+typedef uint32_t attrgroup_t;
+
+/* The flags of an open file, which are not open(2)'s: es_event_open_t. */
+#ifndef FREAD
+#define FREAD 0x1
+#define FWRITE 0x2
+#endif
+
+/* macOS' names of what struct stat has here, too. It has no birth time, flags or generation. */
+#ifndef st_mtimespec
+#define st_atimespec st_atim
+#define st_mtimespec st_mtim
+#define st_ctimespec st_ctim
+#endif
+
+struct attrlist {
+	uint16_t bitmapcount, reserved;
+	attrgroup_t commonattr, volattr, dirattr, fileattr, forkattr;
+};
+
+/*
+ * A mounted file system, with the fields of macOS' struct statfs. The type has another name, since
+ * Linux has a struct statfs of its own that lacks most of them.
+ */
+typedef struct ob_es_statfs_s {
+	uint32_t f_bsize;
+	int32_t f_iosize;
+	uint64_t f_blocks, f_bfree, f_bavail, f_files, f_ffree;
+	struct {
+		int32_t val[2];
+	} f_fsid;
+	uid_t f_owner;
+	uint32_t f_type, f_flags, f_fssubtype;
+	char f_fstypename[16];
+	char f_mntonname[1024], f_mntfromname[1024];
+	uint32_t f_flags_ext, f_reserved[7];
+} es_statfs_t;
+
 /* length as strlen() has it; data ends with NUL. An absent string has length 0. */
 typedef struct {
 	size_t length;
@@ -227,6 +510,8 @@ typedef struct {
 } es_event_id_t;
 
 typedef uint8_t es_cdhash_t[20];
+typedef uint8_t es_sha256_t[32];
+typedef uint32_t es_graphical_session_id_t;
 
 typedef struct {
 	es_result_type_t result_type;
@@ -236,6 +521,30 @@ typedef struct {
 		uint8_t reserved[32];
 	} result;
 } es_result_t;
+
+/* What is muted: of es_muted_paths_events() and es_muted_processes_events(). */
+typedef struct {
+	es_mute_path_type_t type;
+	size_t event_count;
+	const es_event_type_t *events;
+	es_string_token_t path;
+} es_muted_path_t;
+
+typedef struct {
+	size_t count;
+	const es_muted_path_t *paths;
+} es_muted_paths_t;
+
+typedef struct {
+	audit_token_t audit_token;
+	size_t event_count;
+	const es_event_type_t *events;
+} es_muted_process_t;
+
+typedef struct {
+	size_t count;
+	const es_muted_process_t *processes;
+} es_muted_processes_t;
 
 #ifdef __cplusplus
 }
