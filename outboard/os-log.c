@@ -130,7 +130,8 @@ static const char *level_of(os_log_type_t type)
 
 /* ---- Formats ---------------------------------------------------------------------------------- */
 
-enum size { SIZE_INT, SIZE_LONG, SIZE_LONG_LONG, SIZE_SIZE, SIZE_INTMAX, SIZE_LONG_DOUBLE };
+/* On 64-bit Linux long, long long, size_t, intmax_t and ptrdiff_t are passed alike. */
+enum size { SIZE_INT, SIZE_LONG, SIZE_LONG_DOUBLE };
 
 struct conversion {
 	const char *annotation; /* the inside of {...}; not terminated */
@@ -167,13 +168,13 @@ static const struct {
 	enum size size;
 } sizes[] = {
 	{ "hh", SIZE_INT },
-	{ "ll", SIZE_LONG_LONG },
+	{ "ll", SIZE_LONG },
 	{ "h", SIZE_INT },
 	{ "l", SIZE_LONG },
-	{ "q", SIZE_LONG_LONG },
-	{ "j", SIZE_INTMAX },
-	{ "z", SIZE_SIZE },
-	{ "t", SIZE_SIZE },
+	{ "q", SIZE_LONG },
+	{ "j", SIZE_LONG },
+	{ "z", SIZE_LONG },
+	{ "t", SIZE_LONG },
 	{ "L", SIZE_LONG_DOUBLE },
 };
 
@@ -240,26 +241,16 @@ static void make_format(const struct conversion *conversion, char *buffer, size_
 static int print_integer(char *out, size_t bytes, const char *format,
 	const struct conversion *conversion, va_list *args)
 {
-	long long value;
+	int value;
 
-	switch (conversion->size) {
-	case SIZE_LONG:
+	if (conversion->size != SIZE_INT)
 		return snprintf(out, bytes, format, va_arg(*args, long));
-	case SIZE_LONG_LONG:
-		return snprintf(out, bytes, format, va_arg(*args, long long));
-	case SIZE_SIZE:
-		return snprintf(out, bytes, format, va_arg(*args, size_t));
-	case SIZE_INTMAX:
-		return snprintf(out, bytes, format, va_arg(*args, intmax_t));
-	default:
-		break;
-	}
 	value = va_arg(*args, int);
 	if (is_annotated(conversion, "errno") || is_annotated(conversion, "darwin.errno"))
-		return snprintf(out, bytes, "%s", strerrordesc_np((int)value) ?: "Unknown error");
+		return snprintf(out, bytes, "%s", strerrordesc_np(value) ?: "Unknown error");
 	if (is_annotated(conversion, "bool") || is_annotated(conversion, "BOOL"))
 		return snprintf(out, bytes, "%s", value ? "true" : "false");
-	return snprintf(out, bytes, format, (int)value);
+	return snprintf(out, bytes, format, value);
 }
 
 static int print_real(char *out, size_t bytes, const char *format,
@@ -371,22 +362,37 @@ static void put_field(struct text *line, const char *name, const char *value, si
 	text_put_json_string(line, value, n);
 }
 
-/* The message is cut, in a character's middle if need be: what is left of it is no UTF-8, and is replaced. */
+static void put_line(
+	struct text *line, os_log_t log, os_log_type_t type, const char *message, size_t n)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	text_printf(line, "{\"t\":%lld.%06ld,\"level\":\"%s\"", (long long)now.tv_sec,
+		now.tv_nsec / 1000, level_of(type));
+	if (log->subsystem) {
+		put_field(line, "subsystem", log->subsystem, strnlen(log->subsystem, 128));
+		put_field(line, "category", log->category, strnlen(log->category, 128));
+	}
+	put_field(line, "text", message, n);
+	text_put(line, "}\n", 2);
+}
+
+/*
+ * Not longer than what a pipe takes whole, pipe(7), so that lines of several threads never mix: the
+ * message is cut, in a character's middle if need be, since what is no UTF-8 is replaced.
+ */
 static void write_line(os_log_t log, os_log_type_t type, const struct text *message)
 {
 	struct text line = { 0 };
-	struct timespec now;
-	size_t n = message->n < LINE_MAX_BYTES / 2 ? message->n : LINE_MAX_BYTES / 2;
+	size_t n = message->n < LINE_MAX_BYTES ? message->n : LINE_MAX_BYTES;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	text_printf(&line, "{\"t\":%lld.%06ld,\"level\":\"%s\"", (long long)now.tv_sec,
-		now.tv_nsec / 1000, level_of(type));
-	if (log->subsystem) {
-		put_field(&line, "subsystem", log->subsystem, strnlen(log->subsystem, 256));
-		put_field(&line, "category", log->category, strnlen(log->category, 256));
+	put_line(&line, log, type, message->bytes ? message->bytes : "", n);
+	while (line.error == 0 && line.n > LINE_MAX_BYTES && n > 0) {
+		n -= n / 8 + 1;
+		line.n = 0;
+		put_line(&line, log, type, message->bytes, n);
 	}
-	put_field(&line, "text", message->bytes ? message->bytes : "", n);
-	text_put(&line, "}\n", 2);
 	if (line.error == 0 && write(STDERR_FILENO, line.bytes, line.n) < 0)
 		line.error = -errno; /* there is nobody to tell */
 	text_done(&line);

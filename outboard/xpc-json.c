@@ -259,7 +259,7 @@ static int parse_number(struct parser *parser, xpc_object_t *ret)
 
 static int parse_element(struct parser *parser, xpc_value_t *array)
 {
-	xpc_object_t value;
+	xpc_object_t value = NULL;
 	int r = parse_value(parser, &value);
 
 	if (r < 0)
@@ -272,7 +272,7 @@ static int parse_element(struct parser *parser, xpc_value_t *array)
 static int parse_member(struct parser *parser, xpc_value_t *dictionary)
 {
 	_cleanup_free_ char *key = NULL;
-	xpc_object_t value;
+	xpc_object_t value = NULL;
 	int r;
 
 	if (!take(parser, '"'))
