@@ -340,7 +340,6 @@ static void rights_are_what_is_named(void **context)
 static void failures_name_the_step(void **context)
 {
 	struct launch_spec spec = make_spec();
-	_cleanup_fd_ int fd = -1;
 
 	STR_PUT(spec.executable, "/tmp/outboard/nothing");
 	launch(&spec);
