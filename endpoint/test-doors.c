@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who outboard-esd lets in, and what it does with a peer that does not keep to the protocol: its
+ * doors, with a double behind them in place of the kernel. The test plays the manager and the
+ * clients; the daemon's half runs in a child. Each rule is tried both ways. Needs root.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/fd.h"
+#include "bundle/bundle.h"
+#include "endpoint/daemon/esd.h"
+
+#define EXEC 9u
+
+/* es_new_client_result_t */
+enum { INVALID = 1, NOT_ENTITLED = 3, NOT_PRIVILEGED = 5, TOO_MANY = 6 };
+
+static char listen_path[64];
+static struct wire_packet packet;
+static pid_t daemon_pid;
+static int manager = -1;
+
+/* ---- in place of the kernel: what was asked for, in memory that both processes see ---------------- */
+
+static struct kernel {
+	uint64_t watched[ES_CLIENTS_MAX][ES_EVENTS_MAX / 64];
+	uint32_t ring_bytes[ES_CLIENTS_MAX];
+} * kernel;
+
+int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
+	int *ret_wake_fd)
+{
+	kernel->ring_bytes[client] = ring_bytes;
+	*ret_ring_fd = memfd_create("ring", MFD_CLOEXEC);
+	*ret_wake_fd = memfd_create("wake", MFD_CLOEXEC);
+	return *ret_ring_fd < 0 || *ret_wake_fd < 0 ? -errno : 0;
+}
+
+void engine_drop_client(struct engine *engine, uint32_t client)
+{
+	kernel->ring_bytes[client] = 0;
+	memset(kernel->watched[client], 0, sizeof kernel->watched[client]);
+}
+
+void engine_watch(
+	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
+{
+	memcpy(kernel->watched[client], events, sizeof kernel->watched[client]);
+}
+
+int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)
+{
+	*ret_dropped = 3;
+	*ret_sent = 4;
+	return 0;
+}
+
+/* ---- the daemon's half ---------------------------------------------------------------------------- */
+
+static void __attribute__((noreturn)) run_daemon(int manager_fd)
+{
+	struct esd esd = { .manager_fd = manager_fd, .generation = 1 };
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	esd.listen_fd = wire_listen(listen_path, 0666, 64);
+	r = esd.listen_fd < 0 ? esd.listen_fd : sd_event_default(&esd.event);
+	if (r >= 0)
+		r = listener_open(&esd);
+	if (r >= 0)
+		r = manager_open(&esd);
+	_exit(r < 0 ? 99 : sd_event_loop(esd.event));
+}
+
+static int begin(void **state)
+{
+	const struct timeval patience = { .tv_sec = 10 };
+	int pair[2];
+
+	memset(kernel, 0, sizeof *kernel);
+	assert_int_equal(wire_pair(pair), 0);
+	daemon_pid = fork();
+	if (daemon_pid == 0) {
+		close(pair[0]);
+		run_daemon(pair[1]);
+	}
+	close(pair[1]);
+	manager = pair[0];
+	setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(wire_receive(manager, &packet, 0), 0);
+	assert_int_equal(packet.header.type, BROKER_UP);
+	return 0;
+}
+
+/* The daemon ends by itself when the manager's socket closes, without an error. */
+static int end(void **state)
+{
+	int status;
+
+	manager = fd_close(manager);
+	wire_packet_done(&packet);
+	assert_int_equal(waitpid(daemon_pid, &status, 0), daemon_pid);
+	unlink(listen_path);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* ---- the manager's half --------------------------------------------------------------------------- */
+
+static void settle(uint32_t developer_mode, uint32_t generation)
+{
+	const struct broker_settings settings = { .developer_mode = developer_mode,
+		.generation = generation };
+
+	assert_int_equal(WIRE_SEND(manager, BROKER_SETTINGS, 0, &settings), 0);
+}
+
+/* This test's own executable, as the manager would name it. */
+static struct broker_entitled entitled_self(void)
+{
+	struct broker_entitled is = { .entitlement_bits = ENTITLEMENT_ENDPOINT_SECURITY_CLIENT };
+	struct stat status;
+
+	assert_int_equal(stat("/proc/self/exe", &status), 0);
+	is.device = status.st_dev;
+	is.inode = status.st_ino;
+	is.ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000ull +
+		(uint64_t)status.st_ctim.tv_nsec;
+	is.size = (uint64_t)status.st_size;
+	return is;
+}
+
+/* Hands over one end of a pair; the other is the extension's. */
+static int hand_over(uint64_t child, uint32_t bits)
+{
+	const struct broker_client client = { .child = child,
+		.pid = getpid(),
+		.entitlement_bits = bits,
+		.identifier = "org.example.agent" };
+	const struct timeval patience = { .tv_sec = 10 };
+	int pair[2];
+
+	assert_int_equal(wire_pair(pair), 0);
+	assert_int_equal(
+		wire_send(manager, BROKER_ADD_CLIENT, 0, 0, &client, sizeof client, &pair[1], 1),
+		0);
+	close(pair[1]);
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	return pair[0];
+}
+
+/* Until the daemon has said that @n clients are there: it says so at each change, and in between. */
+static void await_clients(uint32_t n)
+{
+	do {
+		assert_int_equal(wire_receive(manager, &packet, 0), 0);
+		assert_int_equal(packet.header.type, BROKER_CLIENTS);
+	} while (((struct broker_clients *)(void *)packet.body)->n_clients != n);
+}
+
+/* ---- a client's half ------------------------------------------------------------------------------ */
+
+static int connect_one(void)
+{
+	const struct timeval patience = { .tv_sec = 10 };
+	int fd = wire_connect(listen_path);
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	assert_int_equal(peer_prove(fd, &packet), 0);
+	return fd;
+}
+
+static void hello(int fd)
+{
+	const struct wire_hello hello = { .protocol = WIRE_PROTOCOL };
+
+	assert_int_equal(WIRE_SEND(fd, WIRE_HELLO, 1, &hello), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, WIRE_HELLO);
+}
+
+static void ask_for(int fd, uint32_t ring_bytes)
+{
+	const struct endpoint_new new = { .ring_bytes = ring_bytes,
+		.record_version = ES_RECORD_VERSION };
+
+	assert_int_equal(WIRE_SEND(fd, ENDPOINT_NEW, 2, &new), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.id, 2);
+}
+
+static void expect_ring(int fd)
+{
+	const struct endpoint_ring *ring = (void *)packet.body;
+
+	ask_for(fd, 0);
+	assert_int_equal(packet.header.type, ENDPOINT_RING);
+	assert_int_equal(packet.n_fds, 2);
+	assert_int_equal(ring->ring_bytes, ENDPOINT_RING_BYTES);
+	assert_true(ring->can_watch[0] & 1ull << EXEC);
+}
+
+/* Said why, and then the end. */
+static void expect_refused(int fd, uint32_t ring_bytes, uint32_t result, const char *rule)
+{
+	const struct endpoint_refused *refused = (void *)packet.body;
+
+	ask_for(fd, ring_bytes);
+	assert_int_equal(packet.header.type, ENDPOINT_REFUSED);
+	assert_int_equal(refused->result, result);
+	assert_string_equal(refused->error.rule, rule);
+	assert_int_equal(wire_receive(fd, &packet, 0), -EPIPE);
+	close(fd);
+}
+
+static int new_client(void)
+{
+	int fd = connect_one();
+
+	hello(fd);
+	expect_ring(fd);
+	return fd;
+}
+
+static int subscribe(int fd, uint32_t event)
+{
+	struct endpoint_set set = { 0 };
+
+	set.events[event / 64] = 1ull << event % 64;
+	assert_int_equal(WIRE_SEND(fd, ENDPOINT_SUBSCRIBE, 3, &set), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, WIRE_STATUS);
+	return ((struct wire_status *)(void *)packet.body)->status;
+}
+
+/* ---- who may come in ------------------------------------------------------------------------------ */
+
+static void test_developer_mode(void **state)
+{
+	int fd;
+
+	settle(1, 1);
+	close(new_client());
+	settle(0, 1);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
+}
+
+/* By device, inode, change time and size together: an executable that was written since is another. */
+static void test_entitled_by_its_file(void **state)
+{
+	struct broker_entitled is = entitled_self(), other = is;
+	int fd;
+
+	settle(0, 1);
+	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &is), 0);
+	close(new_client());
+	other.ctime_ns++;
+	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &other), 0);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
+	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &is), 0);
+	close(new_client());
+	assert_int_equal(WIRE_SEND(manager, BROKER_UNENTITLE, 0, &is), 0);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
+}
+
+/* Neither developer mode nor an entitled file makes a user root. */
+static void test_only_root(void **state)
+{
+	const struct broker_entitled is = entitled_self();
+	int status;
+	pid_t pid;
+
+	settle(1, 1);
+	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &is), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd;
+
+		if (setresgid(3001, 3001, 3001) < 0 || setresuid(2001, 2001, 2001) < 0)
+			_exit(98);
+		fd = connect_one();
+		hello(fd);
+		ask_for(fd, 0);
+		_exit(packet.header.type == ENDPOINT_REFUSED
+				? (int)((struct endpoint_refused *)(void *)packet.body)->result
+				: 97);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), NOT_PRIVILEGED);
+}
+
+static void test_handed_over(void **state)
+{
+	struct broker_client client = { .child = 7 };
+	int fd;
+
+	settle(0, 1);
+	fd = hand_over(7, ENTITLEMENT_ENDPOINT_SECURITY_CLIENT);
+	hello(fd);
+	expect_ring(fd);
+	await_clients(1);
+	/* its extension has ended: the manager says so, and the ring is free */
+	assert_int_equal(WIRE_SEND(manager, BROKER_DROP_CLIENT, 0, &client), 0);
+	await_clients(0);
+	assert_int_equal(wire_receive(fd, &packet, 0), -EPIPE);
+	assert_int_equal(kernel->ring_bytes[0], 0);
+	close(fd);
+	fd = hand_over(8, ENTITLEMENT_NETWORK_EXTENSION);
+	hello(fd);
+	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
+}
+
+/* On a socket that another outboard-esd had before, the client hears of it first. */
+static void test_another_generation(void **state)
+{
+	int fd;
+
+	settle(0, 5);
+	fd = hand_over(7, ENTITLEMENT_ENDPOINT_SECURITY_CLIENT);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, ENDPOINT_RESTARTED);
+	assert_int_equal(((struct endpoint_restarted *)(void *)packet.body)->generation, 5);
+	hello(fd);
+	expect_ring(fd);
+	assert_int_equal(((struct endpoint_ring *)(void *)packet.body)->generation, 5);
+	close(fd);
+}
+
+static void test_too_many(void **state)
+{
+	int fds[ES_CLIENTS_MAX], fd;
+	uint32_t i;
+
+	settle(1, 1);
+	for (i = 0; i < ES_CLIENTS_MAX; i++) {
+		fds[i] = new_client();
+		await_clients(i + 1);
+	}
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, TOO_MANY, "endpoint.too-many-clients");
+	/* one that ends makes room for one */
+	close(fds[5]);
+	await_clients(ES_CLIENTS_MAX - 1);
+	fds[5] = new_client();
+	for (i = 0; i < ES_CLIENTS_MAX; i++)
+		close(fds[i]);
+}
+
+/* ---- what a client may say ------------------------------------------------------------------------ */
+
+static void test_subscribing(void **state)
+{
+	int fd;
+
+	settle(1, 1);
+	fd = new_client();
+	assert_int_equal(subscribe(fd, EXEC), 0);
+	assert_int_equal(kernel->watched[0][0], 1ull << EXEC);
+	/* what has no source is refused as a whole, and what was subscribed stays */
+	assert_int_equal(subscribe(fd, 1), -EOPNOTSUPP);
+	assert_int_equal(kernel->watched[0][0], 1ull << EXEC);
+	assert_int_equal(wire_send(fd, ENDPOINT_COUNT, 0, 4, NULL, 0, NULL, 0), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, ENDPOINT_COUNTERS);
+	assert_int_equal(((struct endpoint_counters *)(void *)packet.body)->dropped, 3);
+	close(fd);
+}
+
+static void test_ring_sizes(void **state)
+{
+	int fd;
+
+	settle(1, 1);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, ENDPOINT_RING_BYTES_MIN / 2, INVALID, "endpoint.client-failed");
+	fd = connect_one();
+	hello(fd);
+	ask_for(fd, ENDPOINT_RING_BYTES_MIN);
+	assert_int_equal(packet.header.type, ENDPOINT_RING);
+	assert_int_equal(kernel->ring_bytes[0], ENDPOINT_RING_BYTES_MIN);
+	close(fd);
+}
+
+/* What is not of the protocol ends that connection, and nobody else's. */
+static void test_garbage(void **state)
+{
+	static const char bytes[2000];
+	static const struct {
+		bool greeted, client;
+		uint16_t type;
+		size_t bytes;
+	} bad[] = {
+		{ false, false, ENDPOINT_NEW, sizeof(struct endpoint_new) }, /* before HELLO */
+		{ false, false, WIRE_HELLO, sizeof(struct wire_hello) },     /* protocol 0 */
+		{ false, false, WIRE_HELLO, 3 },
+		{ true, false, ENDPOINT_SUBSCRIBE, sizeof(struct endpoint_set) }, /* before NEW */
+		{ true, false, ENDPOINT_NEW, sizeof(struct endpoint_new) + 1 },
+		{ true, false, WIRE_HELLO, sizeof(struct wire_hello) }, /* again */
+		{ true, true, ENDPOINT_NEW, sizeof(struct endpoint_new) },
+		{ true, true, ENDPOINT_SUBSCRIBE, sizeof(struct endpoint_set) - 1 },
+		{ true, true, ENDPOINT_COUNT, 1 },
+		{ true, true, ENDPOINT_RING, sizeof(struct endpoint_ring) }, /* the daemon's */
+		{ true, true, 999, sizeof bytes },
+	};
+	int good, fd;
+	size_t i;
+
+	settle(1, 1);
+	good = new_client();
+	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+		fd = connect_one();
+		if (bad[i].greeted)
+			hello(fd);
+		if (bad[i].client)
+			expect_ring(fd);
+		assert_int_equal(wire_send(fd, bad[i].type, 0, 9, bytes, bad[i].bytes, NULL, 0), 0);
+		if (wire_receive(fd, &packet, 0) != -EPIPE)
+			fail_msg("row %zu was answered by %u", i, packet.header.type);
+		close(fd);
+	}
+	/* not even a header; and one who proves nothing */
+	fd = connect_one();
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_int_equal(wire_receive(fd, &packet, 0), -EPIPE);
+	close(fd);
+	fd = wire_connect(listen_path);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0); /* the nonce */
+	packet.body[0] ^= 1;
+	wire_send(fd, WIRE_NONCE, 0, 0, packet.body, packet.body_bytes, NULL, 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), -EPIPE);
+	close(fd);
+	assert_int_equal(subscribe(good, EXEC), 0);
+	close(good);
+}
+
+/* One that asks and never reads is dropped when its socket is full; the others are served. */
+static void test_one_that_does_not_read(void **state)
+{
+	int good, deaf, r = 0;
+	unsigned n;
+
+	settle(1, 1);
+	good = new_client();
+	deaf = new_client();
+	for (n = 0; n < 100000 && r == 0; n++)
+		r = wire_send(deaf, ENDPOINT_COUNT, 0, n, NULL, 0, NULL, 0);
+	assert_true(r == -EPIPE || r == -ECONNRESET);
+	assert_int_equal(subscribe(good, EXEC), 0);
+	close(deaf);
+	close(good);
+}
+
+/* The manager is trusted, but not believed: what it cannot have meant ends the daemon. */
+static void test_garbage_of_the_manager(void **state)
+{
+	int status;
+
+	assert_int_equal(begin(state), 0);
+	assert_int_equal(wire_send(manager, BROKER_SETTINGS, 0, 0, "x", 1, NULL, 0), 0);
+	assert_int_equal(waitpid(daemon_pid, &status, 0), daemon_pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	manager = fd_close(manager);
+	unlink(listen_path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_developer_mode, begin, end),
+		cmocka_unit_test_setup_teardown(test_entitled_by_its_file, begin, end),
+		cmocka_unit_test_setup_teardown(test_only_root, begin, end),
+		cmocka_unit_test_setup_teardown(test_handed_over, begin, end),
+		cmocka_unit_test_setup_teardown(test_another_generation, begin, end),
+		cmocka_unit_test_setup_teardown(test_too_many, begin, end),
+		cmocka_unit_test_setup_teardown(test_subscribing, begin, end),
+		cmocka_unit_test_setup_teardown(test_ring_sizes, begin, end),
+		cmocka_unit_test_setup_teardown(test_garbage, begin, end),
+		cmocka_unit_test_setup_teardown(test_one_that_does_not_read, begin, end),
+		cmocka_unit_test(test_garbage_of_the_manager),
+	};
+
+	if (geteuid() != 0) {
+		fprintf(stderr, "test-doors: needs root\n");
+		return 77;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(listen_path, sizeof listen_path, "/tmp/test-doors.%d", (int)getpid());
+	kernel = mmap(
+		NULL, sizeof *kernel, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (kernel == MAP_FAILED)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
