@@ -250,29 +250,51 @@ static const struct box *box_of_exec(const es_event_exec_t *event)
 	return box_of(container_of((es_event_exec_t *)(uintptr_t)event, es_message_t, event.exec));
 }
 
-static uint32_t count_strings(const es_event_exec_t *event, enum es_blob blob)
+/* The string at *at, which moves behind it: each ends with a NUL before the last, which is ours. */
+static bool next_string(const char **at, const char *end, es_string_token_t *ret)
+{
+	const char *nul = end > *at ? (const char *)memchr(*at, '\0', (size_t)(end - *at)) : NULL;
+
+	if (!nul)
+		return false; /* a last one that was cut is none */
+	*ret = (es_string_token_t){ (size_t)(nul - *at), *at };
+	*at = nul + 1;
+	return true;
+}
+
+/* The string number @index, or how many there are. */
+static uint32_t walk_strings(
+	const es_event_exec_t *event, enum es_blob blob, uint32_t index, es_string_token_t *ret)
 {
 	const struct box *box = box_of_exec(event);
-	uint32_t bytes = box ? box->blob_bytes[blob] : 0, n = 0, i;
+	es_string_token_t token;
+	const char *at, *end;
+	uint32_t n = 0;
 
-	/* the last NUL is ours: the program's own stands before it, unless it was cut */
-	for (i = 0; i + 1 < bytes; i++)
-		n += box->blobs[blob][i] == '\0';
+	if (!box || box->blob_bytes[blob] == 0)
+		return 0;
+	at = box->blobs[blob];
+	end = at + box->blob_bytes[blob] - 1;
+	while (next_string(&at, end, &token)) {
+		if (n++ == index) {
+			*ret = token;
+			break;
+		}
+	}
 	return n;
+}
+
+static uint32_t count_strings(const es_event_exec_t *event, enum es_blob blob)
+{
+	return walk_strings(event, blob, UINT32_MAX, NULL);
 }
 
 static es_string_token_t string_at(const es_event_exec_t *event, enum es_blob blob, uint32_t index)
 {
-	const struct box *box = box_of_exec(event);
-	const char *at, *end;
+	es_string_token_t token = { 0, nothing };
 
-	if (!box || index >= count_strings(event, blob))
-		return (es_string_token_t){ 0, nothing };
-	at = box->blobs[blob];
-	end = at + box->blob_bytes[blob];
-	while (index-- > 0)
-		at = (const char *)memchr(at, '\0', (size_t)(end - at)) + 1;
-	return (es_string_token_t){ strlen(at), at };
+	walk_strings(event, blob, index, &token);
+	return token;
 }
 
 ob_export uint32_t es_exec_arg_count(const es_event_exec_t *event)
