@@ -344,6 +344,39 @@ static void test_another_generation(void **state)
 	close(fd);
 }
 
+/* What lies in the socket was said to the one before, up to a HELLO and more: the client begins anew. */
+static void test_what_the_one_before_was_told(void **state)
+{
+	const struct endpoint_new new = { .record_version = ES_RECORD_VERSION };
+	const struct broker_client client = { .child = 7,
+		.entitlement_bits = ENTITLEMENT_ENDPOINT_SECURITY_CLIENT };
+	const struct wire_hello greeting = { .protocol = WIRE_PROTOCOL };
+	const struct endpoint_set set = { 0 };
+	int pair[2];
+
+	settle(0, 5);
+	assert_int_equal(wire_pair(pair), 0);
+	WIRE_SEND(pair[0], ENDPOINT_SUBSCRIBE, 11, &set);
+	WIRE_SEND(pair[0], WIRE_HELLO, 12, &greeting);
+	WIRE_SEND(pair[0], ENDPOINT_NEW, 13, &new);
+	assert_int_equal(
+		wire_send(manager, BROKER_ADD_CLIENT, 0, 0, &client, sizeof client, &pair[1], 1),
+		0);
+	assert_int_equal(wire_receive(pair[0], &packet, 0), 0);
+	assert_int_equal(packet.header.type, ENDPOINT_RESTARTED);
+	assert_int_equal(wire_receive(pair[0], &packet, 0), 0);
+	assert_int_equal(packet.header.id, 12);
+	assert_int_equal(wire_receive(pair[0], &packet, 0), 0);
+	assert_int_equal(packet.header.id, 13);
+	await_clients(1);
+	hello(pair[0]);
+	await_clients(0);
+	expect_ring(pair[0]);
+	await_clients(1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void test_too_many(void **state)
 {
 	int fds[ES_CLIENTS_MAX], fd;
@@ -492,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_root, begin, end),
 		cmocka_unit_test_setup_teardown(test_handed_over, begin, end),
 		cmocka_unit_test_setup_teardown(test_another_generation, begin, end),
+		cmocka_unit_test_setup_teardown(test_what_the_one_before_was_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_subscribing, begin, end),
 		cmocka_unit_test_setup_teardown(test_ring_sizes, begin, end),

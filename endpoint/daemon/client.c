@@ -28,6 +28,19 @@ enum {
 	RESULT_TOO_MANY
 };
 
+static void leave_slot(struct connection *connection)
+{
+	struct esd *esd = connection->esd;
+
+	if (connection->slot < 0)
+		return;
+	engine_drop_client(esd->engine, (uint32_t)connection->slot);
+	esd->slots[connection->slot] = NULL;
+	connection->slot = -1;
+	esd->n_clients--;
+	manager_tell_clients(esd);
+}
+
 struct connection *connection_free(struct connection *connection)
 {
 	struct esd *esd;
@@ -43,12 +56,7 @@ struct connection *connection_free(struct connection *connection)
 			break;
 		}
 	}
-	if (connection->slot >= 0) {
-		engine_drop_client(esd->engine, (uint32_t)connection->slot);
-		esd->slots[connection->slot] = NULL;
-		esd->n_clients--;
-		manager_tell_clients(esd);
-	}
+	leave_slot(connection);
 	sd_event_source_disable_unref(connection->io);
 	sd_event_source_disable_unref(connection->timer);
 	sd_event_source_disable_unref(connection->life);
@@ -94,6 +102,7 @@ static int on_hello(void *context, struct wire_packet *packet)
 
 	if (hello->protocol != WIRE_PROTOCOL)
 		return -EPROTO;
+	leave_slot(connection);
 	connection->phase = PHASE_NEW;
 	return answer(connection, WIRE_HELLO, &ours, sizeof ours, NULL, 0);
 }
@@ -200,7 +209,7 @@ static int on_count(void *context, struct wire_packet *packet)
 
 static const struct wire_row rows[] = {
 	WIRE_ROW(WIRE_NONCE, struct wire_nonce, PHASE_PROVE, on_nonce),
-	WIRE_ROW(WIRE_HELLO, struct wire_hello, PHASE_HELLO, on_hello),
+	WIRE_ROW(WIRE_HELLO, struct wire_hello, PHASE_HELLO | PHASE_INHERITED, on_hello),
 	WIRE_ROW(ENDPOINT_NEW, struct endpoint_new, PHASE_NEW, on_new),
 	WIRE_ROW(ENDPOINT_SUBSCRIBE, struct endpoint_set, PHASE_CLIENT, on_subscribe),
 	{ .type = ENDPOINT_COUNT,
@@ -208,6 +217,21 @@ static const struct wire_row rows[] = {
 		.handler = on_count,
 		.name = "ENDPOINT_COUNT" },
 };
+
+/*
+ * A socket that another outboard-esd had before may still hold what was said to that one, a HELLO
+ * among it: until RESTARTED has reached the client, what is no HELLO is passed over, and each HELLO
+ * begins anew.
+ */
+static int take(struct connection *connection, struct wire_packet *packet)
+{
+	uint32_t phase = connection->phase;
+
+	if (connection->inherited && phase == PHASE_HELLO && packet->header.type != WIRE_HELLO)
+		return 0;
+	return wire_dispatch(rows, ARRAY_SIZE(rows),
+		phase | (connection->inherited ? PHASE_INHERITED : 0), packet, connection);
+}
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *context)
 {
@@ -218,7 +242,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *c
 	if (r == -EAGAIN)
 		return 0;
 	if (r == 0)
-		r = wire_dispatch(rows, ARRAY_SIZE(rows), connection->phase, packet, connection);
+		r = take(connection, packet);
 	wire_packet_done(packet);
 	if (r == -EPROTO)
 		log_event(

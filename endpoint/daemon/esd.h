@@ -16,7 +16,13 @@
 
 #define CONNECTIONS_MAX 128 /* clients and those that are still proving who they are */
 
-enum phase { PHASE_PROVE = 1, PHASE_HELLO = 2, PHASE_NEW = 4, PHASE_CLIENT = 8 };
+enum phase {
+	PHASE_PROVE = 1,
+	PHASE_HELLO = 2,
+	PHASE_NEW = 4,
+	PHASE_CLIENT = 8,
+	PHASE_INHERITED = 16
+};
 
 struct connection {
 	struct connection *next;
@@ -26,6 +32,7 @@ struct connection {
 	uint32_t phase;
 	struct peer peer; /* of one that has come by itself */
 	bool handed;	  /* by the manager: entitled, and known by `child` */
+	bool inherited;	  /* and another outboard-esd had it before */
 	uint64_t child;
 	uint32_t entitlement_bits;
 	int slot; /* client number; -1 */

@@ -62,8 +62,10 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	connection->peer.pid = client->pid;
 	connection->entitlement_bits = client->entitlement_bits;
 	connection->phase = PHASE_HELLO;
+	connection->inherited = esd->generation > 1;
 	/* the first one of all has nothing to forget */
-	if (esd->generation > 1 && WIRE_SEND(connection->fd, ENDPOINT_RESTARTED, 0, &restarted) < 0)
+	if (connection->inherited &&
+		WIRE_SEND(connection->fd, ENDPOINT_RESTARTED, 0, &restarted) < 0)
 		connection_free(connection);
 	/* the answer, by which the manager sees that this process lives */
 	manager_tell_clients(esd);

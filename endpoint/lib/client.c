@@ -278,7 +278,9 @@ static es_return_t put_set(es_client_t *client, const uint64_t set[static ES_EVE
 	if (r == -EPIPE || r == -ENOTCONN || r == -ESTALE) {
 		/* it is being replaced: what is wanted is sent when it is back */
 		memcpy(client->subscribed, set, sizeof client->subscribed);
-		if (r == -EPIPE || r == -ESTALE)
+		if (r == -ESTALE)
+			connection_restarted(client);
+		else if (r == -EPIPE)
 			connection_lost(client);
 		return ES_RETURN_SUCCESS;
 	}
@@ -395,6 +397,8 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 		return -ECHILD;
 	pthread_mutex_lock(&client->lock);
 	r = connection_count(client, &dropped);
+	if (r == -ESTALE)
+		connection_restarted(client);
 	pthread_mutex_unlock(&client->lock);
 	if (r < 0)
 		return r;

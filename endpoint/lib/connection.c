@@ -187,12 +187,16 @@ static void come_back(es_client_t *client)
 	es_new_client_result_t result;
 	struct wire_error error;
 	bool same_socket = client->inherited && client->fd >= 0;
-	int r;
+	int r, tries = 0;
 
-	ring_done(&client->ring);
-	r = same_socket ? begin(client, &result, &error) : connection_open(client, &result, &error);
-	if (r == 0)
-		r = connection_subscribe(client, client->subscribed);
+	do {
+		/* replaced once more meanwhile: it has said so, and begins anew */
+		ring_done(&client->ring);
+		r = same_socket ? begin(client, &result, &error)
+				: connection_open(client, &result, &error);
+		if (r == 0)
+			r = connection_subscribe(client, client->subscribed);
+	} while (r == -ESTALE && same_socket && tries++ < 8);
 	if (r == 0)
 		r = client_watch(client);
 	if (r == 0) {
@@ -215,10 +219,18 @@ static void on_restarted(void *data)
 	client_unref(client);
 }
 
+void connection_restarted(es_client_t *client)
+{
+	client->socket_source = queue_source_free(client->socket_source);
+	client->ring_source = queue_source_free(client->ring_source);
+	try_again(client);
+}
+
+/* The ring stays until come_back(), which is on the queue, where it may be being read. */
 void connection_lost(es_client_t *client)
 {
-	connection_close(client);
-	try_again(client);
+	client->fd = fd_close(client->fd);
+	connection_restarted(client);
 }
 
 void connection_readable(void *data)

@@ -92,6 +92,8 @@ int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EV
 int connection_count(es_client_t *client, uint64_t *ret_dropped);
 void connection_close(es_client_t *client);
 void connection_lost(es_client_t *client);
+/* -ESTALE was the answer: RESTARTED came instead. The socket is good, what is behind it is new. */
+void connection_restarted(es_client_t *client);
 
 /* client.c */
 int client_watch(es_client_t *client); /* socket and ring on the queue */
