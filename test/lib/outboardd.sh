@@ -31,6 +31,9 @@ expect() { # WHAT PATTERN TEXT [not]
 # ---- outboardd ------------------------------------------------------------------------------------
 
 outboardd_start() {
+	# Nothing outside the scope is seen.
+	mkdir -p "$OUTBOARD_ROOT/etc/outboard/conf.d"
+	printf '[endpoint]\nscope = %s\n' "$SCOPE_CGROUP" >"$OUTBOARD_ROOT/etc/outboard/conf.d/scope.conf"
 	in-cgroup outboardd "$OUTBOARD_LIBEXEC/outboardd" >>"$log" 2>&1 &
 	outboardd_pid=$!
 	await-path --seconds $wait_s "$OUTBOARD_ROOT/run/outboard/control.sock" ||
