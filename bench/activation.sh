@@ -8,6 +8,7 @@ set -u
 build=$1
 # shellcheck source=test/lib/outboardd.sh
 . "$(dirname "$(realpath "$0")")/../test/lib/outboardd.sh"
+# shellcheck disable=SC2034 # of test/lib/outboardd.sh
 app_program=$build/bench/bench-activation
 id=org.example.bench.agent
 
