@@ -23,7 +23,7 @@ typedef unsigned long long uint64_t;
 #define ES_RECORD_VERSION 1
 #define ES_CLIENTS_MAX 64
 #define ES_EVENTS_MAX 256
-#define ES_BLOB_BYTES 4096u /* of each string at most, NUL included */
+#define ES_BLOB_BYTES 4096u /* each string with its NUL is shorter */
 
 enum es_blob {
 	ES_BLOB_EXECUTABLE, /* of the process that acted, before */

@@ -59,7 +59,7 @@ static long walk_step(u32 index, struct walk *walk)
 	}
 	length = BPF_CORE_READ(dentry, d_name.len);
 	name = BPF_CORE_READ(dentry, d_name.name);
-	if (length > 255 || length + 1 > walk->at) {
+	if (length > 255 || length + 1 >= walk->at) {
 		walk->out->flags |= ES_FILE_TRUNCATED;
 		walk->done = 1;
 		return 1;
