@@ -24,7 +24,8 @@
 #include "base/str.h"
 
 #define PROGRAMS 40
-#define FLOOD 1500
+#define FLOOD 400
+#define LARGE_BYTES 3500 /* of an argument: FLOOD of them do not fit into a ring of 1 MiB */
 #define PATIENCE_SECONDS 20
 
 static struct seen {
@@ -126,6 +127,19 @@ static pid_t run_program(int number, uid_t uid, gid_t gid)
 			setresuid(uid, uid, uid) < 0))
 		_exit(126);
 	execl("/bin/true", "true", word, "a b", NULL);
+	_exit(127);
+}
+
+static pid_t run_large(void)
+{
+	char large[LARGE_BYTES + 1];
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	memset(large, 'x', LARGE_BYTES);
+	large[LARGE_BYTES] = '\0';
+	execl("/bin/true", "true", "large", large, NULL);
 	_exit(127);
 }
 
@@ -270,7 +284,7 @@ static void test_a_slow_client_loses_by_number(void **state)
 	hold = true;
 	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
 	for (i = 0; i < FLOOD; i++)
-		waitpid(run_program((int)i, 0, 0), NULL, 0);
+		waitpid(run_large(), NULL, 0);
 	assert_int_equal(ob_es_client_get_counters(client, &counters), 0);
 	if (counters.dropped == 0)
 		fail_msg("%u programs fit into the ring: nothing was tested", FLOOD);
