@@ -45,7 +45,11 @@ static inline int str_put(char *field, size_t bytes, const char *string)
 	memset(field + n, 0, bytes - n);
 	return r;
 }
-#define STR_PUT(field, string) str_put((field), sizeof(field), (string))
+#define STR_PUT(field, string)                              \
+	({                                                  \
+		__typeof__(field) *field_ = &(field);       \
+		str_put(*field_, sizeof *field_, (string)); \
+	})
 
 /* Is the field terminated? Everything that comes from a peer is asked this before it is read. */
 static inline bool str_field_ok(const char *field, size_t bytes)

@@ -345,7 +345,7 @@ int bundle_verify(int dir_fd, const char *name, const char *path, unsigned flags
 	int64_t end = now_msec() + VERDICT_MSEC;
 	int verdict, r = bundle_job_new(dir_fd, name, path, flags, &job);
 
-	if (r < 0)
+	if (r < 0 || !job)
 		return r;
 	while ((r = bundle_job_process(job, &verdict, ret, ret_error)) == -EAGAIN) {
 		struct pollfd poll_fd = { .fd = job->epoll_fd, .events = POLLIN };

@@ -94,7 +94,7 @@ static int add_revoked(struct teams *teams, int dir_fd, const char *name, bool v
 	r = read_text(dir_fd, name, WORKER_TEAM_TEXT_MAX, &text, &bytes);
 	if (r < 0 && r != -EFBIG)
 		return r;
-	if (r == 0) {
+	if (r == 0 && text) {
 		text[strcspn(text, "\n")] = '\0';
 		STR_PUT(revoked.reason, text);
 	}
