@@ -52,7 +52,7 @@ act_verify() {
 	did "signed two versions of ProcessMonitor.app with a team's key"
 	start
 	text=$(outboardctl verify "$work/1.0/ProcessMonitor.app" 2>&1) || fail "verify" "exit 0" "$text"
-	did "verified: $(head -n 1 <<<"${text//$work\//}" | sed "s,.*/,,")"
+	did "verified: $(head -n 1 <<<"$text" | sed "s,^.*\.systemextension: ,,")"
 	start
 	cp -r "$work/1.0" "$work/tampered"
 	printf '\1' | dd of="$work/tampered/ProcessMonitor.app/Contents/MacOS/ProcessMonitor" bs=1 \

@@ -110,6 +110,55 @@ static int dress_tmp(const struct scope *scope)
 	return r;
 }
 
+/* @child of the folder @path alone, on a tmpfs that everybody may enter. */
+static int cover_but(const char *path, const char *child)
+{
+	_cleanup_fd_ int fd = open(child, O_PATH | O_CLOEXEC);
+	struct bind bind = { .fd = fd };
+
+	if (fd < 0)
+		return fail(child);
+	STR_PUT(bind.path, child);
+	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0)
+		return fail(path);
+	return bind_make(&bind);
+}
+
+/*
+ * A checkout in a folder that only root may enter, such as /root, is of no use to alice: each such
+ * folder on the way is covered by one that shows nothing but the way.
+ */
+static int open_way(const char *path)
+{
+	char folder[PATH_MAX], child[PATH_MAX];
+	struct stat status;
+	int r = 0;
+
+	for (const char *at = strchr(path + 1, '/'); r == 0 && at; at = strchr(at + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(at - path), path);
+		snprintf(child, sizeof(child), "%.*s",
+			(int)(at - path + 1 + (ptrdiff_t)strcspn(at + 1, "/")), path);
+		if (stat(folder, &status) < 0)
+			return fail(folder);
+		if (!(status.st_mode & S_IXOTH))
+			r = cover_but(folder, child);
+	}
+	return r;
+}
+
+static int dress_way(void)
+{
+	char cwd[PATH_MAX], program[PATH_MAX];
+	int r;
+
+	if (!getcwd(cwd, sizeof(cwd)) || !realpath("/proc/self/exe", program))
+		return fail("working directory");
+	r = open_way(program);
+	if (r == 0)
+		r = open_way(cwd);
+	return r == 0 && chdir(cwd) < 0 ? fail(cwd) : r;
+}
+
 static int dress_root(void)
 {
 	static const char *const folders[] = { "/etc/outboard/teams.d", "/etc/outboard/conf.d",
@@ -186,6 +235,8 @@ int scope_dress(const struct scope *scope)
 	r = mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 	if (r == 0)
 		r = dress_tmp(scope);
+	if (r == 0 && scope->users)
+		r = dress_way();
 	if (r == 0)
 		r = mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755");
 	if (r == 0 && access("/sys/fs/bpf", F_OK) == 0)
