@@ -69,7 +69,8 @@ static struct launch_spec make_spec(void)
 	snprintf(spec.executable, sizeof spec.executable, "%.400s/extensions/1/probe", state);
 	snprintf(spec.state_folder, sizeof spec.state_folder, "%.400s/state/TEAM/%s", state,
 		IDENTIFIER);
-	STR_PUT(spec.keep_paths[spec.n_keep_paths++], "/tmp/outboard");
+	STR_PUT(spec.keep_paths[spec.n_keep_paths], "/tmp/outboard");
+	spec.n_keep_paths++;
 	return spec;
 }
 
@@ -256,9 +257,12 @@ static void writable_paths(void **context)
 {
 	struct launch_spec spec = make_spec();
 
-	STR_PUT(spec.write_paths[spec.n_write_paths++], "/tmp/outboard/var/mend");
-	STR_PUT(spec.write_paths[spec.n_write_paths++], "/tmp/outboard/var/mend.conf");
-	STR_PUT(spec.write_paths[spec.n_write_paths++], "/tmp/outboard/var/not-there");
+	STR_PUT(spec.write_paths[spec.n_write_paths], "/tmp/outboard/var/mend");
+	spec.n_write_paths++;
+	STR_PUT(spec.write_paths[spec.n_write_paths], "/tmp/outboard/var/mend.conf");
+	spec.n_write_paths++;
+	STR_PUT(spec.write_paths[spec.n_write_paths], "/tmp/outboard/var/not-there");
+	spec.n_write_paths++;
 	launch(&spec);
 	assert_string_equal(ask("write", "/tmp/outboard/var/mend/inner/x"), "done");
 	assert_string_equal(ask("write", "/tmp/outboard/var/mend.conf"), "done");
@@ -267,7 +271,8 @@ static void writable_paths(void **context)
 	it_ends_well();
 
 	spec.n_write_paths = 0;
-	STR_PUT(spec.write_paths[spec.n_write_paths++], "/tmp/outboard/var");
+	STR_PUT(spec.write_paths[spec.n_write_paths], "/tmp/outboard/var");
+	spec.n_write_paths++;
 	launch(&spec);
 	assert_string_equal(ask("write", "/tmp/outboard/var/y"), "done");
 	assert_string_equal(ask("read", below("registry.db")), "ENOENT");
