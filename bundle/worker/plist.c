@@ -16,25 +16,43 @@ static int refuse(enum rule_id rule, const char *path, const char *detail, struc
 }
 
 /*
- * How deep the elements of an XML text are nested: by its tags alone, comments, instructions and
- * declarations passed over. libplist's parser recurses; this does not.
+ * The end of what begins at @at, just behind '<', and is no element: a comment, a CDATA section, an
+ * instruction, a declaration. NULL: it has none. What looks like a tag in there is text, and must
+ * not count: "<!--</a>-->" between two elements would hide every level.
  */
+static const char *xml_skip(const char *at, const char *end)
+{
+	static const struct {
+		const char *begin, *end;
+	} forms[] = { { "!--", "-->" }, { "![CDATA[", "]]>" }, { "?", "?>" }, { "!", ">" } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		size_t bytes = strlen(forms[i].begin);
+		const char *close;
+
+		if ((size_t)(end - at) < bytes || memcmp(at, forms[i].begin, bytes) != 0)
+			continue;
+		at += bytes;
+		close = memmem(at, (size_t)(end - at), forms[i].end, strlen(forms[i].end));
+		return close ? close + strlen(forms[i].end) : NULL;
+	}
+	return NULL;
+}
+
+/* How deep its elements are nested. libplist's parser recurses; this does not. */
 static int xml_depth_ok(const char *text, size_t bytes)
 {
-	size_t at = 0, depth = 0;
+	const char *at = text, *end = text + bytes;
+	size_t depth = 0;
 
-	while (at < bytes) {
-		const char *open = memchr(text + at, '<', bytes - at);
-
-		if (!open)
-			break;
-		at = (size_t)(open - text) + 1;
-		if (at >= bytes)
-			break;
-		if (text[at] == '/') {
+	while (at && (at = memchr(at, '<', (size_t)(end - at))) && ++at < end) {
+		if (*at == '!' || *at == '?') {
+			at = xml_skip(at, end);
+		} else if (*at == '/') {
 			depth -= depth > 0;
-		} else if (text[at] != '!' && text[at] != '?') {
-			const char *close = memchr(text + at, '>', bytes - at);
+		} else {
+			const char *close = memchr(at, '>', (size_t)(end - at));
 
 			if (!close)
 				break;
