@@ -291,8 +291,10 @@ static int take_answer(
 int bundle_job_process(struct bundle_job *job, int *ret_verdict, struct bundle_info *ret,
 	struct wire_error *ret_error)
 {
-	int r = take_answer(job, ret, ret_error), n = 0;
+	int r, n = 0;
 
+	ret_error->rule[0] = '\0';
+	r = take_answer(job, ret, ret_error);
 	while (r == -EAGAIN && job->sending != SENT && n++ < SEND_AT_ONCE) {
 		int sent = senders[job->sending](job, ret_error);
 
@@ -308,7 +310,7 @@ int bundle_job_process(struct bundle_job *job, int *ret_verdict, struct bundle_i
 	if (r == -EAGAIN)
 		return r;
 	/* what cannot be read is a verdict on the bundle; only our own trouble is an error */
-	*ret_verdict = r == -ENOMEM ? r : r == 0 ? 0 : 1;
+	*ret_verdict = r < 0 && !ret_error->rule[0] ? r : r != 0;
 	return 0;
 }
 
