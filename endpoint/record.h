@@ -20,7 +20,7 @@ typedef unsigned long long uint64_t;
 #include <stdint.h>
 #endif
 
-#define ES_RECORD_VERSION 1
+#define ES_RECORD_VERSION 2
 #define ES_CLIENTS_MAX 64
 #define ES_EVENTS_MAX 256
 #define ES_BLOB_BYTES 4096u /* each string with its NUL is shorter */
@@ -62,7 +62,8 @@ struct es_record {
 	uint32_t bytes; /* of the whole */
 	uint32_t event_type;
 	uint32_t error; /* ES_RECORD_ERROR_* */
-	uint64_t seq_num, global_seq_num;
+	/* of this client, when the record got its place: lost before it, of its type and of all */
+	uint64_t dropped_of_type, dropped;
 	uint64_t time; /* CLOCK_MONOTONIC, ns */
 	uint64_t thread_id;
 	struct es_record_process process, target; /* target: exec, fork */
@@ -88,10 +89,10 @@ struct es_control {
 
 /* Of each client, written by the program. */
 struct es_counters {
-	uint64_t global_seq_num;
+	uint64_t sent;
 	uint64_t dropped;
 	uint64_t last_wake; /* ns: at most one forced wake-up in 20 us */
-	uint64_t seq_num[ES_EVENTS_MAX];
+	uint64_t dropped_of_type[ES_EVENTS_MAX];
 };
 
 /* A page of each client, which it maps: it raises the flag before it sleeps. */

@@ -25,6 +25,8 @@
 
 #define PROGRAMS 40
 #define FLOOD 400
+#define WAITING \
+	600 /* more than two batches of the library, whose queue turns to the socket between them */
 #define LARGE_BYTES 3500 /* of an argument: FLOOD of them do not fit into a ring of 1 MiB */
 #define PATIENCE_SECONDS 20
 
@@ -113,6 +115,8 @@ static void stop_esd(void)
 	assert_int_equal(waitpid(esd, NULL, 0), esd);
 }
 
+static char *environment[] = { "A=b", NULL };
+
 /* Runs /bin/true as a user whose ids all differ. */
 static pid_t run_program(int number, uid_t uid, gid_t gid)
 {
@@ -126,7 +130,7 @@ static pid_t run_program(int number, uid_t uid, gid_t gid)
 		(setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
 			setresuid(uid, uid, uid) < 0))
 		_exit(126);
-	execl("/bin/true", "true", word, "a b", NULL);
+	execle("/bin/true", "true", word, "a b", NULL, environment);
 	_exit(127);
 }
 
@@ -325,6 +329,37 @@ static void test_esd_is_replaced(void **state)
 	es_delete_client(client);
 }
 
+/*
+ * What lay in the ring when outboard-esd ended is told, what comes afterwards too, and a jump of the
+ * numbers between them says that something may be missing.
+ */
+static void test_what_was_written_is_told(void **state)
+{
+	es_client_t *client = new_client();
+	ob_es_counters_t counters = { .size = sizeof counters };
+	unsigned i;
+
+	hold = true;
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	for (i = 0; i < WAITING; i++)
+		waitpid(run_program((int)i, 0, 0), NULL, 0);
+	await_messages(1); /* the handler is in the first one, the others wait */
+	stop_esd();
+	start_esd();
+	hold = false;
+	sem_post(&go_on);
+	await_messages(WAITING);
+	while (ob_es_client_get_counters(client, &counters) < 0)
+		poll(NULL, 0, 5);
+	waitpid(run_program(WAITING, 0, 0), NULL, 0);
+	await_messages(WAITING + 1);
+	for (i = 0; i < WAITING; i++)
+		assert_int_equal(seen[i].global_seq_num, i);
+	assert_int_equal(seen[WAITING].global_seq_num, WAITING + 1);
+	assert_int_equal(seen[WAITING].seq_num, WAITING + 1);
+	es_delete_client(client);
+}
+
 static const es_message_t *kept;
 
 static void keep(es_client_t *client, const es_message_t *message, void *context)
@@ -381,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_a_kept_message_stays),
 		cmocka_unit_test(test_clients_of_two),
 		cmocka_unit_test(test_a_slow_client_loses_by_number),
+		cmocka_unit_test(test_what_was_written_is_told),
 		cmocka_unit_test(test_esd_is_replaced),
 	};
 	char path[PATH_MAX];

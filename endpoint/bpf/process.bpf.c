@@ -14,7 +14,9 @@
  * executable of its own before its first exec (ES_FILE_UNKNOWN).
  *
  * One hop: the record goes into the ring of each client that has subscribed. Lost ones are counted
- * here, in the client's counters, and its sequence numbers go on, so that they show as a gap.
+ * here, in the client's counters, and each record says how many were before it. The reader numbers
+ * the messages: only the ring's own lock knows their order, and a number that is taken before the
+ * place in the ring is another CPU's turn too late.
  * Scratch is per CPU: these three run with preemption off, and each has its own.
  */
 #include "endpoint/bpf/kernel.h"
@@ -171,6 +173,7 @@ static long send_one(u32 client, struct sending *sending)
 	struct bpf_dynptr ring_record;
 	struct es_counters *count;
 	u32 at = sizeof *record, start;
+	u64 *dropped_of_type;
 	void *ring;
 
 	if (client >= ES_CLIENTS_MAX || !(sending->clients & 1ull << client))
@@ -179,14 +182,16 @@ static long send_one(u32 client, struct sending *sending)
 	count = bpf_map_lookup_elem(&counters, &client);
 	if (!ring || !count)
 		return 0;
-	record->global_seq_num = __sync_fetch_and_add(&count->global_seq_num, 1);
-	record->seq_num = __sync_fetch_and_add(
-		&count->seq_num[record->event_type & (ES_EVENTS_MAX - 1)], 1);
+	dropped_of_type = &count->dropped_of_type[record->event_type & (ES_EVENTS_MAX - 1)];
 	if (bpf_ringbuf_reserve_dynptr(ring, record->bytes, 0, &ring_record)) {
+		__sync_fetch_and_add(dropped_of_type, 1);
 		__sync_fetch_and_add(&count->dropped, 1);
 		bpf_ringbuf_discard_dynptr(&ring_record, 0);
 		return 0;
 	}
+	__sync_fetch_and_add(&count->sent, 1);
+	record->dropped_of_type = *(volatile u64 *)dropped_of_type;
+	record->dropped = *(volatile u64 *)&count->dropped;
 	bpf_dynptr_write(&ring_record, 0, record, sizeof *record, 0);
 	WRITE(ES_BLOB_EXECUTABLE, scratch->executable);
 	start = ES_BLOB_BYTES - scratch->target.bytes;

@@ -173,7 +173,7 @@ int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, 
 	if (r < 0)
 		return r;
 	*ret_dropped = counters.dropped;
-	*ret_sent = counters.global_seq_num - counters.dropped;
+	*ret_sent = counters.sent;
 	return 0;
 }
 

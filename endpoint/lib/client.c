@@ -41,15 +41,19 @@ static void handle(es_client_t *client, const void *record, size_t bytes)
 	if (box_is_kept(client->box)) {
 		struct box *fresh = box_new();
 
-		if (!fresh)
-			return; /* the message is lost, and its number is missing */
+		if (!fresh) {
+			sequence_pass(&client->sequence);
+			return;
+		}
 		box_unref(client->box);
 		client->box = fresh;
 	}
 	if (box_fill(client->box, record, bytes) < 0) {
 		atomic_fetch_add(&client->malformed, 1);
+		sequence_pass(&client->sequence);
 		return;
 	}
+	sequence_number(&client->sequence, record, &client->box->message);
 	atomic_fetch_add(&client->delivered, 1);
 	client->handler_thread = pthread_self();
 	atomic_store(&client->in_handler, true);
@@ -58,28 +62,43 @@ static void handle(es_client_t *client, const void *record, size_t bytes)
 }
 
 /*
- * On the queue. The ring is only exchanged and given up on the queue, too, or when es_delete_client()
- * has made sure that this does not run any more.
+ * On the queue: up to @most messages that lie in the ring; how many it were. The ring is only
+ * exchanged and given up on the queue, too, or when es_delete_client() has made sure that this does
+ * not run any more.
  */
+static unsigned tell(es_client_t *client, unsigned most)
+{
+	const void *record;
+	unsigned n = 0;
+	size_t bytes;
+
+	while (!atomic_load(&client->ended) && n < most &&
+		(record = ring_next(&client->ring, &bytes))) {
+		handle(client, record, bytes);
+		if (atomic_load(&client->ended))
+			break; /* deleted in its handler: the ring is gone */
+		ring_pass(&client->ring);
+		n++;
+	}
+	return n;
+}
+
 static void ring_readable(void *data)
 {
 	es_client_t *client = data;
-	const void *record;
-	size_t bytes;
-	int n = 0;
+	unsigned left = BATCH;
 
 	client_ref(client);
-	do {
-		while (!atomic_load(&client->ended) && n < BATCH &&
-			(record = ring_next(&client->ring, &bytes))) {
-			handle(client, record, bytes);
-			if (atomic_load(&client->ended))
-				break; /* deleted in its handler: the ring is gone */
-			ring_pass(&client->ring);
-			n++;
-		}
-	} while (n < BATCH && !atomic_load(&client->ended) && !ring_sleep(&client->ring));
+	do
+		left -= tell(client, left);
+	while (left && !atomic_load(&client->ended) && !ring_sleep(&client->ring));
 	client_unref(client);
+}
+
+void client_drain(es_client_t *client)
+{
+	while (tell(client, BATCH) == BATCH)
+		;
 }
 
 int client_watch(es_client_t *client)
@@ -87,11 +106,14 @@ int client_watch(es_client_t *client)
 	int r = queue_source_new(
 		client->queue, client->fd, connection_readable, client, &client->socket_source);
 
+	/*
+	 * Raised before the ring is watched: what came earlier is seen when watching begins, what
+	 * comes later wakes. The other way round, one between the two would do neither.
+	 */
+	ring_sleep(&client->ring);
 	if (r == 0)
 		r = queue_source_new(client->queue, client->ring.fd, ring_readable, client,
 			&client->ring_source);
-	if (r == 0)
-		ring_sleep(&client->ring);
 	return r;
 }
 

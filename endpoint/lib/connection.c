@@ -39,7 +39,7 @@ static int ask(es_client_t *client, uint16_t type, const void *body, size_t byte
 	uint64_t id = ++client->last_id;
 	int r;
 
-	if (client->fd < 0)
+	if (client->fd < 0 || client->restarting)
 		return -ENOTCONN;
 	r = wire_send(client->fd, type, 0, id, body, bytes, NULL, 0);
 	return r < 0 ? r : await(client, id);
@@ -189,6 +189,9 @@ static void come_back(es_client_t *client)
 	bool same_socket = client->inherited && client->fd >= 0;
 	int r, tries = 0;
 
+	client->restarting = false;
+	if (client->ring.producer) /* once, however often it is tried */
+		sequence_restart(&client->sequence, client->subscribed);
 	do {
 		/* replaced once more meanwhile: it has said so, and begins anew */
 		ring_done(&client->ring);
@@ -208,10 +211,12 @@ static void come_back(es_client_t *client)
 	try_again(client);
 }
 
+/* What the one before has written is told first: it ended with its last record whole. */
 static void on_restarted(void *data)
 {
 	es_client_t *client = data;
 
+	client_drain(client);
 	pthread_mutex_lock(&client->lock);
 	if (!atomic_load(&client->ended))
 		come_back(client);
@@ -223,6 +228,7 @@ void connection_restarted(es_client_t *client)
 {
 	client->socket_source = queue_source_free(client->socket_source);
 	client->ring_source = queue_source_free(client->ring_source);
+	client->restarting = true;
 	try_again(client);
 }
 
@@ -236,18 +242,23 @@ void connection_lost(es_client_t *client)
 void connection_readable(void *data)
 {
 	es_client_t *client = data;
+	bool restarted = false;
 	int r;
 
+	client_ref(client);
 	pthread_mutex_lock(&client->lock);
 	r = client->fd < 0 ? -EAGAIN : wire_receive(client->fd, &client->packet, MSG_DONTWAIT);
 	if (r == 0 && client->packet.header.type == ENDPOINT_RESTARTED) {
 		client->socket_source = queue_source_free(client->socket_source);
 		client->ring_source = queue_source_free(client->ring_source);
-		wire_packet_done(&client->packet);
-		come_back(client);
+		client->restarting = restarted = true;
 	} else if (r < 0 && r != -EAGAIN) {
 		connection_lost(client);
 	}
 	wire_packet_done(&client->packet);
 	pthread_mutex_unlock(&client->lock);
+	if (restarted)
+		on_restarted(client);
+	else
+		client_unref(client);
 }

@@ -38,6 +38,24 @@ void ring_pass(struct ring *ring);
 /* Raise the flag: the next record wakes. False: one came meanwhile, go on reading. */
 bool ring_sleep(struct ring *ring);
 
+/* Numbers of a client's messages, and what is known of lost ones: see sequence.c. */
+struct sequence_row {
+	uint64_t taken, dropped;
+	uint64_t dropped_before; /* until the ring that is read now was begun */
+};
+struct sequence {
+	struct sequence_row all, types[ES_EVENTS_MAX];
+};
+
+/* Records in the order of the ring, each once: seq_num and global_seq_num of its message. */
+void sequence_number(
+	struct sequence *sequence, const struct es_record *record, es_message_t *message);
+/* One that cannot be told: its number is left out. */
+void sequence_pass(struct sequence *sequence);
+/* A new ring, which counts from zero. Nobody knows how many were lost between: a gap of one says so. */
+void sequence_restart(
+	struct sequence *sequence, const uint64_t subscribed[static ES_EVENTS_MAX / 64]);
+
 /* A message with all that it points to: built over a record that lies in the ring. */
 struct box {
 	es_message_t message;
@@ -70,9 +88,11 @@ struct es_client_s {
 	atomic_uint references; /* posts that have not run, and the owner */
 
 	int fd;
-	bool inherited; /* the socket: the broker's end outlives outboard-esd */
+	bool inherited;	 /* the socket: the broker's end outlives outboard-esd */
+	bool restarting; /* what is behind the socket is new and does not know this client yet */
 	struct queue_source *socket_source, *ring_source;
 	struct ring ring;
+	struct sequence sequence; /* on the queue */
 	struct box *box;
 	uint64_t last_id;
 	uint64_t subscribed[ES_EVENTS_MAX / 64], can_watch[ES_EVENTS_MAX / 64];
@@ -97,6 +117,8 @@ void connection_restarted(es_client_t *client);
 
 /* client.c */
 int client_watch(es_client_t *client); /* socket and ring on the queue */
+/* On the queue, without the lock: tell all that lies in the ring. The client may be ended then. */
+void client_drain(es_client_t *client);
 void client_ref(es_client_t *client);
 void client_unref(void *client);
 /* Lock held. What ob_es_client_copy_last_error() says from now on; always ES_RETURN_ERROR. */

@@ -136,8 +136,6 @@ int box_fill(struct box *box, const void *data, size_t bytes)
 		.mach_time = record->time,
 		.time = wall_time(CLOCK_MONOTONIC, record->time),
 		.process = &box->process,
-		.seq_num = record->seq_num,
-		.global_seq_num = record->global_seq_num,
 		.action_type = ES_ACTION_TYPE_NOTIFY,
 		.event_type = (es_event_type_t)record->event_type,
 		.thread = &box->thread };

@@ -5,6 +5,7 @@
  * read-only, whatever we do. Layout and flags: Linux, kernel/bpf/ringbuf.c, uapi/linux/bpf.h.
  */
 #include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include "base/fd.h"
 #include "endpoint/lib/lib.h"
@@ -76,7 +77,7 @@ const void *ring_next(const struct ring *ring, size_t *ret_bytes)
 	while (ring->producer && !is_empty(ring)) {
 		header = header_at(ring, *ring->consumer);
 		if (header & BUSY)
-			return NULL; /* being written: its end wakes */
+			return NULL; /* being written */
 		if (!(header & DISCARDED)) {
 			*ret_bytes = header;
 			return ring->data +
@@ -101,8 +102,14 @@ bool ring_sleep(struct ring *ring)
 		return true;
 	__atomic_store_n(&ring->wake->waiting, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (is_empty(ring) || header_at(ring, *ring->consumer) & BUSY)
+	if (is_empty(ring))
 		return true;
+	/*
+	 * Its writer may have looked at the flag before it was raised, and will not wake. It writes
+	 * with preemption off: microseconds, for which sleeping is not worth it.
+	 */
+	if (header_at(ring, *ring->consumer) & BUSY)
+		sched_yield();
 	__atomic_store_n(&ring->wake->waiting, 0, __ATOMIC_RELAXED);
 	return false;
 }
