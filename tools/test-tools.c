@@ -344,6 +344,68 @@ static void test_monitor_prints_changes(void **state)
 	assert_non_null(strstr(out, "\"result\":\"completed\""));
 }
 
+/* Red when team writes, or list shows, anything else than what a verdict is given by. */
+static void test_teams(void **state)
+{
+	json_t *list;
+	const char *id;
+	char line[256];
+
+	expect(0, "$CTL team generate 'One Ltd.' $OUTBOARD_ROOT/key --entitlements a,b", NULL);
+	expect(0, "stat -c %a $OUTBOARD_ROOT/key", "600");
+	expect(1, "$CTL team generate x $OUTBOARD_ROOT/key 2>&1", "never overwritten");
+	list = run_json("$CTL team list --json");
+	assert_int_equal(json_array_size(list), 1);
+	id = json_string_value(json_object_get(json_array_get(list, 0), "team"));
+	assert_non_null(id);
+	setenv("TEAM", id, 1);
+	json_decref(list);
+	expect(0, "$CTL team", "trusted  One Ltd.  a,b");
+
+	/* the same key again: its registration is replaced */
+	expect(0, "$CTL team add $OUTBOARD_ROOT/key.pub --name Two", getenv("TEAM"));
+	expect(0, "$CTL team list", "trusted  Two   *");
+	expect(1, "$CTL team add $OUTBOARD_ROOT/key 2>&1", "no public key");
+
+	/* a name that revokes nothing is refused, not written */
+	expect(2, "$CTL team revoke $(echo $TEAM | tr A-Z a-z) 2>&1", "neither a team nor");
+	expect(2, "$CTL team revoke 2222211118 2>&1", "neither a team nor");
+	expect(2, "$CTL team revoke $TEAM --reason \"$(printf 'a\\nb')\" 2>&1", "one line");
+	expect(0, "$CTL team list", "trusted");
+	expect(0, "$CTL team revoke $TEAM --reason stolen && $CTL team list", "revoked  Two   *");
+	assert_non_null(strstr(out, "stolen"));
+	snprintf(line, sizeof(line), "$CTL team revoke %064d && $CTL team list", 7);
+	expect(0, line, "00007  revoked");
+
+	/* what outboardd does not take is not shown as if it did */
+	expect(0,
+		"rm $OUTBOARD_ROOT/etc/outboard/revoked.d/* && cd $OUTBOARD_ROOT/etc/outboard/teams.d && "
+		"mkdir -p $OUTBOARD_ROOT/usr/lib/outboard/teams.d && "
+		"cp $TEAM.team $OUTBOARD_ROOT/usr/lib/outboard/teams.d && echo colour = red >>$TEAM.team && "
+		"$CTL team list",
+		"unusable");
+	assert_null(strstr(out, "trusted"));
+	expect(0,
+		"ln -sf /dev/null $OUTBOARD_ROOT/etc/outboard/teams.d/$TEAM.team && $CTL team list",
+		"removed");
+	assert_null(strstr(out, "trusted"));
+	expect(0, "rm $OUTBOARD_ROOT/etc/outboard/teams.d/$TEAM.team && $CTL team list", "trusted");
+}
+
+/* Red when a passphrase is read from another descriptor than the one that was named. */
+static void test_a_passphrase_comes_by_a_descriptor(void **state)
+{
+	expect(2, "$CTL team generate x $OUTBOARD_ROOT/key --passphrase-fd x </dev/null 2>&1",
+		"'x' is no value of --passphrase-fd");
+	expect(0,
+		"cd $OUTBOARD_ROOT && echo secret >pass && mkdir -p a.app/Contents && "
+		"$CTL team generate x key --passphrase-fd 7 7<pass </dev/null",
+		NULL);
+	expect(0, "cd $OUTBOARD_ROOT && $CTL sign --key key --passphrase-fd 8 a.app 8<pass",
+		"a.app: signed");
+	expect(0, "cat $OUTBOARD_ROOT/a.app/Contents/_Signature/manifest", "entitlements {}");
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -362,6 +424,9 @@ int main(void)
 		TEST(test_dev_run),
 		TEST(test_dev_run_under_a_debugger),
 		TEST(test_monitor_prints_changes),
+		cmocka_unit_test_setup_teardown(test_teams, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(
+			test_a_passphrase_comes_by_a_descriptor, make_root, remove_root),
 	};
 
 	setenv("CTL", OUTBOARDCTL, 1);

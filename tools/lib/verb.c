@@ -57,13 +57,13 @@ static int verb_help(void)
 	putchar('\n');
 	for (size_t i = 0; i < this_tool->n_verbs; i++) {
 		const struct verb *verb = &this_tool->verbs[i];
-		char line[160];
+		int bytes = printf(
+			"  %s%s%s", verb->name, *verb->arguments ? " " : "", verb->arguments);
 
-		snprintf(line, sizeof(line), "%s %s", verb->name, verb->arguments);
-		if (strlen(line) > 30)
-			printf("  %s\n  %-30s  %s\n", line, "", verb->help);
+		if (bytes > 32)
+			printf("\n%-34s%s\n", "", verb->help);
 		else
-			printf("  %-30s  %s\n", line, verb->help);
+			printf("%*s%s\n", 34 - bytes, "", verb->help);
 	}
 	return VERB_DONE;
 }

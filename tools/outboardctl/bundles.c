@@ -42,14 +42,28 @@ static char *read_line(int fd)
 	return strdup(buffer);
 }
 
-char *bundles_passphrase(const char *prompt, const char *passphrase_fd)
+int bundles_take_fd(void *context, const char *value)
+{
+	char *end;
+	unsigned long fd;
+
+	if (*value < '0' || *value > '9')
+		return -EINVAL;
+	fd = strtoul(value, &end, 10);
+	if (*end || fd > INT_MAX)
+		return -EINVAL;
+	*(int *)context = (int)fd;
+	return 0;
+}
+
+char *bundles_passphrase(const char *prompt, int passphrase_fd)
 {
 	struct termios before, quiet;
 	char *line;
 	int fd;
 
-	if (passphrase_fd)
-		return read_line(atoi(passphrase_fd));
+	if (passphrase_fd >= 0)
+		return read_line(passphrase_fd);
 	fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return NULL;
@@ -65,8 +79,8 @@ char *bundles_passphrase(const char *prompt, const char *passphrase_fd)
 	return line;
 }
 
-int bundles_key(const struct verb *verb, const char *path, const char *passphrase_fd,
-	struct secret_key *ret)
+int bundles_key(
+	const struct verb *verb, const char *path, int passphrase_fd, struct secret_key *ret)
 {
 	int r = key_read(path, NULL, ret);
 

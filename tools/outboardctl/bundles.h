@@ -12,11 +12,13 @@
 /* Open "path/X.app/": its descriptor and its own name. VERB_FAILED with a message. */
 int bundles_open(const struct verb *verb, const char *path, int *ret_fd, char ret_name[static 256]);
 
-/* The key in @path; asks for the passphrase on the terminal, or reads it from @passphrase_fd ("7"). */
-int bundles_key(const struct verb *verb, const char *path, const char *passphrase_fd,
-	struct secret_key *ret);
+/* For struct verb_option: the number of a descriptor, into the int that is the context. -EINVAL. */
+int bundles_take_fd(void *context, const char *value);
+/* The key in @path; asks for the passphrase on the terminal, or reads it from @passphrase_fd, -1: none. */
+int bundles_key(
+	const struct verb *verb, const char *path, int passphrase_fd, struct secret_key *ret);
 /* One line from the terminal, unseen, or from the descriptor. Yours: overwrite and free(3). NULL: none. */
-char *bundles_passphrase(const char *prompt, const char *passphrase_fd);
+char *bundles_passphrase(const char *prompt, int passphrase_fd);
 
 /* A refusal: sentence, rule, and how to mend it; or its JSON. VERB_FAILED. */
 int bundles_refused(const struct verb *verb, const struct wire_error *error, bool json);

@@ -13,11 +13,12 @@
 
 int verb_sign(const struct verb *verb, int argc, char **argv)
 {
-	const char *key_path = NULL, *entitlements = NULL, *passphrase_fd = NULL;
+	const char *key_path = NULL, *entitlements = NULL;
+	int passphrase_fd = -1;
 	const struct verb_option options[] = {
 		{ .name = "--key", .value = &key_path },
 		{ .name = "--entitlements", .value = &entitlements },
-		{ .name = "--passphrase-fd", .value = &passphrase_fd },
+		{ .name = "--passphrase-fd", .take = bundles_take_fd, .context = &passphrase_fd },
 	};
 	_cleanup_fd_ int fd = -1;
 	struct wire_error error;

@@ -3,7 +3,6 @@
  * outboardctl team: whose signatures count here. A team is a registered public key; its id is made
  * from the key, so that nobody can take another's.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,13 +12,21 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "bundle/teams.h"
+#include "bundle/utf8.h"
+#include "bundle/worker/worker.h"
 #include "tools/lib/print.h"
 #include "tools/outboardctl/bundles.h"
 #include "tools/outboardctl/verb.h"
 
 struct words {
-	const char *name, *entitlements, *passphrase_fd, *reason;
+	const char *name, *entitlements, *reason;
+	int passphrase_fd;
 	bool encrypt, json;
+};
+
+struct team_row {
+	const char *id, *state, *name, *entitlements, *from, *reason;
 };
 
 /* ---- writing a registration ------------------------------------------------------------------- */
@@ -65,7 +72,7 @@ static int team_generate(const struct verb *verb, char **argv, const struct word
 	_cleanup_free_ char *text = NULL;
 	int r = key_generate(&key);
 
-	if (r == 0 && (words->encrypt || words->passphrase_fd)) {
+	if (r == 0 && (words->encrypt || words->passphrase_fd >= 0)) {
 		passphrase = bundles_passphrase(
 			"New passphrase of the key: ", words->passphrase_fd);
 		if (!passphrase || !*passphrase)
@@ -106,90 +113,146 @@ static int team_add(const struct verb *verb, char **argv, const struct words *wo
 	return register_team(verb, str_or(words->name, argv[2]), line, words);
 }
 
+static bool is_of(const char *text, size_t bytes, const char *alphabet)
+{
+	return strlen(text) == bytes && strspn(text, alphabet) == bytes;
+}
+
+/* A name that is neither would lie in revoked.d and revoke nothing. */
 static int team_revoke(const struct verb *verb, char **argv, const struct words *words)
 {
+	const char *reason = str_or(words->reason, "revoked by the administrator");
 	_cleanup_free_ char *text = NULL;
-	size_t bytes = strlen(argv[2]);
 
-	if ((bytes != 10 && bytes != 64) ||
-		strspn(argv[2], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789") != bytes)
+	if (!is_of(argv[2], 10, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") &&
+		!is_of(argv[2], 64, "0123456789abcdef"))
 		return verb_usage(
 			verb, "'%s' is neither a team nor the digest of a bundle", argv[2]);
-	if (asprintf(&text, "%s\n", str_or(words->reason, "revoked by the administrator")) < 0)
+	if (strpbrk(reason, "\n\r"))
+		return verb_usage(verb, "a reason is one line");
+	if (asprintf(&text, "%s\n", reason) < 0)
 		return verb_failed(verb, "out of memory");
 	return put_file(verb, "revoked.d", argv[2], text);
 }
 
-/* ---- showing what is registered --------------------------------------------------------------- */
+/* ---- showing what is registered: by the code that the verdict on a bundle is given with --------- */
 
-static void take_value(const char *text, const char *key, char *buffer, size_t bytes)
+static const struct worker_revoked *find_revoked(const struct teams *teams, const char *id)
 {
-	const char *at = strstr(text, key);
-
-	buffer[0] = '\0';
-	if (at)
-		snprintf(buffer, bytes, "%.*s", (int)strcspn(at + strlen(key), "\n"),
-			at + strlen(key));
-}
-
-static bool is_revoked(const char *id)
-{
-	static const enum path places[] = { PATH_CONFIG, PATH_VENDOR };
-	char name[80], path[PATH_MAX];
 	size_t i;
 
-	snprintf(name, sizeof name, "revoked.d/%s", id);
-	for (i = 0; i < ARRAY_SIZE(places); i++)
-		if (access(path_get(places[i], name, path), F_OK) == 0)
-			return true;
-	return false;
+	for (i = 0; i < teams->n_revoked; i++)
+		if (streq(teams->revoked[i].name, id))
+			return &teams->revoked[i];
+	return NULL;
 }
 
-static int add_row(
-	struct print_table *table, json_t *list, int folder, const char *file, const char *place)
+/* A file's name or first line may be no UTF-8, which JSON has to be: so far as it is. */
+static json_t *text_json(const char *text)
 {
-	_cleanup_free_ char *text = NULL;
-	char id[64], name[256], entitlements[512];
-	const char *state;
+	return json_stringn(text, utf8_good_bytes(text, strlen(text)));
+}
 
-	if (!str_ends(file, ".team") || file_read_at(folder, file, 8192, &text, NULL) < 0)
-		return 0;
-	snprintf(id, sizeof id, "%.*s", (int)(strlen(file) - 5), file);
-	take_value(text, "name = ", name, sizeof name);
-	take_value(text, "entitlements = ", entitlements, sizeof entitlements);
-	state = is_revoked(id) ? "revoked" : "trusted";
+static void add_row(struct print_table *table, json_t *list, const struct team_row *row)
+{
 	json_array_append_new(list,
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "team", id, "name", name, "state", state,
-			"entitlements", entitlements, "from", place));
-	return print_table_add(table, (const char *const[]){ id, state, name, entitlements });
+		json_pack("{s:o, s:s, s:s, s:s, s:s, s:o}", "team", text_json(row->id), "state",
+			row->state, "name", row->name, "entitlements", row->entitlements, "from",
+			row->from, "reason", text_json(row->reason)));
+	print_table_add(table,
+		(const char *const[]){
+			row->id, row->state, row->name, row->entitlements, row->reason });
+}
+
+/* What a file of teams.d comes to. One that cannot be used vouches for nobody, which is not said elsewhere. */
+static int add_team(struct print_table *table, json_t *list, const struct teams *teams,
+	const struct team_file *file)
+{
+	char id[sizeof file->name], from[PATH_MAX];
+	struct team_row row = { .id = id,
+		.state = "trusted",
+		.name = "",
+		.entitlements = "",
+		.from = path_get(file->vendor ? PATH_VENDOR : PATH_CONFIG, "teams.d", from),
+		.reason = "" };
+	const struct worker_revoked *revoked;
+	struct wire_error error;
+	struct team team = { .entitlements = NULL };
+	int r = 0;
+
+	snprintf(id, sizeof id, "%.*s", (int)(strlen(file->name) - strlen(".team")), file->name);
+	revoked = find_revoked(teams, id);
+	if (file->bytes == 0) {
+		row.state = "removed";
+	} else {
+		r = team_read(file->name, file->text, file->bytes, &team, &error);
+		row.name = team.name;
+		row.entitlements = str_or(team.entitlements, "");
+	}
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		row.state = "unusable";
+		row.reason = error.description;
+	} else if (revoked) {
+		row.state = "revoked";
+		row.reason = revoked->reason;
+	}
+	add_row(table, list, &row);
+	free(team.entitlements);
+	return 0;
+}
+
+/* Builds, and teams that are not even registered. */
+static void add_others(struct print_table *table, json_t *list, const struct teams *teams)
+{
+	size_t i, at;
+
+	for (i = 0; i < teams->n_revoked; i++) {
+		const struct worker_revoked *revoked = &teams->revoked[i];
+		size_t bytes = strlen(revoked->name);
+
+		for (at = 0; at < teams->n_files; at++)
+			if (strncmp(teams->files[at].name, revoked->name, bytes) == 0 &&
+				streq(teams->files[at].name + bytes, ".team"))
+				break;
+		if (at == teams->n_files)
+			add_row(table, list,
+				&(struct team_row){
+					revoked->name, "revoked", "", "", "", revoked->reason });
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct team_file *)a)->name, ((const struct team_file *)b)->name);
 }
 
 static int team_list(const struct verb *verb, char **argv, const struct words *words)
 {
-	static const enum path places[] = { PATH_CONFIG, PATH_VENDOR };
-	static const char *const titles[] = { "TEAM", "STATE", "NAME", "MAY GRANT" };
-	struct print_table *table = print_table_new(ARRAY_SIZE(titles), titles);
-	json_t *list = json_array();
+	static const char *const titles[] = { "TEAM", "STATE", "NAME", "MAY GRANT", "REASON" };
+	_cleanup_(print_table_freep) struct print_table *table = NULL;
+	_cleanup_(json_decrefp) json_t *list = json_array();
+	_cleanup_(teams_freep) struct teams *teams = NULL;
+	int r = teams_read(&teams);
 	size_t i;
-	int r = VERB_DONE;
 
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		char path[PATH_MAX];
-		DIR *folder = opendir(path_get(places[i], "teams.d", path));
-		const struct dirent *entry;
-
-		while (folder && (entry = readdir(folder)))
-			add_row(table, list, dirfd(folder), entry->d_name, path);
-		if (folder)
-			closedir(folder);
-	}
+	if (r < 0)
+		return verb_failed(verb, "teams.d and revoked.d cannot be read: %s", strerror(-r));
+	if (teams->n_files > 0)
+		qsort(teams->files, teams->n_files, sizeof *teams->files, by_name);
+	table = print_table_new(ARRAY_SIZE(titles), titles);
+	if (!table)
+		return verb_failed(verb, "out of memory");
+	for (i = 0; r == 0 && i < teams->n_files; i++)
+		r = add_team(table, list, teams, &teams->files[i]);
+	if (r < 0)
+		return verb_failed(verb, "%s", strerror(-r));
+	add_others(table, list, teams);
 	if (words->json)
-		r = print_json(verb, list);
-	else
-		print_table_show(table);
-	print_table_free(table);
-	json_decref(list);
-	return r;
+		return print_json(verb, list);
+	print_table_show(table);
+	return VERB_DONE;
 }
 
 static const struct {
@@ -205,11 +268,13 @@ static const struct {
 
 int verb_team(const struct verb *verb, int argc, char **argv)
 {
-	struct words words = { NULL };
+	struct words words = { .passphrase_fd = -1 };
 	const struct verb_option options[] = {
 		{ .name = "--name", .value = &words.name },
 		{ .name = "--entitlements", .value = &words.entitlements },
-		{ .name = "--passphrase-fd", .value = &words.passphrase_fd },
+		{ .name = "--passphrase-fd",
+			.take = bundles_take_fd,
+			.context = &words.passphrase_fd },
 		{ .name = "--reason", .value = &words.reason },
 		{ .name = "--encrypt", .flag = &words.encrypt },
 		{ .name = "--json", .flag = &words.json },

@@ -34,18 +34,22 @@ static json_t *categories_json(const struct bundle_info *info)
 	return list;
 }
 
-static int show_json(const struct verb *verb, const struct bundle_info *info)
+/* @judged: inspect asks neither who has signed it nor whether the files are the signed ones. */
+static int show_json(const struct verb *verb, const struct bundle_info *info, bool judged)
 {
 	json_t *document = json_pack(
-		"{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}",
-		"accepted", 1, "kind", kinds[info->kind], "identifier", info->identifier, "version",
-		info->version, "shortVersion", info->short_version, "name", info->name,
-		"executable", info->executable, "usage", info->usage, "team", info->team,
-		"teamName", info->team_name, "digest", info->digest, "files",
-		(json_int_t)info->n_files, "bytes", (json_int_t)info->n_bytes, "categories",
-		categories_json(info), "entitlements", json_loads(info->entitlements, 0, NULL));
-	int r = print_json(verb, document);
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "kind",
+		kinds[info->kind], "identifier", info->identifier, "version", info->version,
+		"shortVersion", info->short_version, "name", info->name, "executable",
+		info->executable, "usage", info->usage, "team", info->team, "teamName",
+		info->team_name, "digest", info->digest, "files", (json_int_t)info->n_files,
+		"bytes", (json_int_t)info->n_bytes, "categories", categories_json(info),
+		"entitlements", json_loads(info->entitlements, 0, NULL));
+	int r;
 
+	if (judged)
+		json_object_set_new(document, "accepted", json_true());
+	r = print_json(verb, document);
 	json_decref(document);
 	return r;
 }
@@ -137,7 +141,7 @@ static int judge(const struct verb *verb, const char *path, unsigned flags, bool
 			return r;
 	}
 	if (json)
-		return show_json(verb, &info);
+		return show_json(verb, &info, !whole);
 	if (whole)
 		show_text(&info);
 	else
