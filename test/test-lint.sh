@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint-style finds what it is there to find: one bad tree for each rule, and a good one.
-# test-lint.sh LINT-STYLE
+# lint-style, lint-man and lint-usage find what they are there to find: one bad tree or page for each
+# rule, and a good one.
+# test-lint.sh LINT-STYLE LINT-MAN LINT-USAGE
 set -u
-lint=$1 failed=0
+lint=$1 lint_man=$2 lint_usage=$3 failed=0
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 git -C "$tree" init -q
@@ -36,4 +37,58 @@ if ! text=$("$lint" "$tree"); then
 	echo "FAILED: a good tree is refused: $text"
 	failed=1
 fi
+
+command -v mandoc >/dev/null || { echo "mandoc is missing" >&2; exit $((failed ? failed : 77)); }
+
+page() { # NAME SYNOPSIS DESCRIPTION: a page of section 1
+	mkdir -p "$tree/man"
+	printf '.Dd November 24, 2026\n.Dt %s 1\n.Os\n.Sh NAME\n.Nm %s\n.Nd does\n' "${1^^}" "$1"
+	printf '.Sh SYNOPSIS\n%b.Sh DESCRIPTION\n%b.Sh EXAMPLES\nNone.\n' "$2" "$3"
+}
+says() { # PATTERN COMMAND...: it fails, and says so; an empty PATTERN: it passes
+	local text pattern=$1 status=0
+	text=$("${@:2}" 2>/dev/null) || status=1
+	if [ $status -ne "$([ -z "$pattern" ]; echo $?)" ] || ! grep -qE -- "$pattern" <<<"$text"; then
+		echo "FAILED: '$pattern' and not: $text"
+		failed=1
+	fi
+}
+
+# The same table of verbs for all: a tool of one verb, and what its page may say of it.
+mkdir -p "$tree/man" "$tree/base" "$tree/tools/outboardctl"
+cat >"$tree/tool" <<'END'
+#!/bin/sh
+case $1 in
+help) printf 'usage: tool [VERB]\n\n  go WHERE [--fast]   goes\n' ;;
+go) echo 'usage: tool go WHERE [--fast]' ;;
+esac
+END
+chmod +x "$tree/tool"
+echo 'VERB("go", verb_go, "", "goes")' >"$tree/tools/outboardctl/verbs.def"
+synopsis='.Nm tool\n.Cm go\n.Ar where\n.Op Fl Fl fast\n'
+verb='.Bl -tag -width Ds\n.It Cm go Ar where\nWith\n.Fl Fl fast\nfaster.\n.El\n'
+
+page tool "$synopsis" "$verb" >"$tree/man/tool.1"
+echo 'RULE(A, B, "c", "d", "e", "outboardctl go; see tool(1) and ob_error(7).")' >"$tree/base/rules.def"
+says '' "$lint_man" "$tree"
+says '' "$lint_usage" "$tree/tool" "$tree/man/tool.1"
+
+page tool "$synopsis" "$verb.Bogus\n" >"$tree/man/tool.1"
+says 'unknown macro' "$lint_man" "$tree"
+page tool "$synopsis" "$verb.Xr nowhere 3\n" >"$tree/man/tool.1"
+says 'names nowhere\(3\)' "$lint_man" "$tree"
+page tool "$synopsis" "$verb" >"$tree/man/tool.1"
+echo 'RULE(A, B, "c", "d", "e", "See tool(8).")' >"$tree/base/rules.def"
+says 'names tool\(8\)' "$lint_man" "$tree"
+echo 'RULE(A, B, "c", "d", "e", "outboardctl stay")' >"$tree/base/rules.def"
+says 'outboardctl stay' "$lint_man" "$tree"
+
+page tool "${synopsis/fast/slow}" "$verb" >"$tree/man/tool.1"
+says 'SYNOPSIS is not' "$lint_usage" "$tree/tool" "$tree/man/tool.1"
+page tool "$synopsis" "${verb/faster/faster.\n.Fl Fl slow\nslower}" >"$tree/man/tool.1"
+says '> --slow' "$lint_usage" "$tree/tool" "$tree/man/tool.1"
+page tool "$synopsis" "${verb/.Fl Fl fast/it is}" >"$tree/man/tool.1"
+says '< --fast' "$lint_usage" "$tree/tool" "$tree/man/tool.1"
+page tool "$synopsis" "${verb/Cm go/Cm stay}" >"$tree/man/tool.1"
+says '> stay' "$lint_usage" "$tree/tool" "$tree/man/tool.1"
 exit $failed

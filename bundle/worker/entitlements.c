@@ -76,7 +76,7 @@ static int check_write_paths(const json_t *entitlements, const char *path, struc
 	return 0;
 }
 
-/* What has no key of a category in its Info.plist is of the categories that it has the right to. */
+/* What has no key of a category in its Info.plist is of the first one that it has the right to. */
 static int check_categories(const char *path, struct bundle_info *info, struct wire_error *error)
 {
 	size_t i;

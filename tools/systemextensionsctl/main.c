@@ -7,7 +7,7 @@
 
 static const struct verb verbs[] = {
 	{ "list", "[category] [--json]", "list the system extensions", verb_list },
-	{ "developer", "[on|off] [--json]", "show or change developer mode", verb_developer },
+	{ "developer", "[on | off] [--json]", "show or change developer mode", verb_developer },
 	{ "reset", "[--json]", "remove every system extension and all state", verb_reset },
 	{ "uninstall", "teamID bundleID [--json]", "remove a system extension", verb_uninstall },
 	{ "gc", "[--json]", "remove system extensions whose app is gone", verb_gc },
