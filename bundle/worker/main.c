@@ -26,6 +26,16 @@
 #define MEMORY_BYTES (1ull << 30)
 #define CPU_SECONDS 60
 
+/*
+ * A sanitizer's runtime maps terabytes, makes calls of its own, and looks into the process to find
+ * leaks. In such a build, which is for tests, these bounds are off; the ids and the empty root stay.
+ */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZER_BUILD true
+#else
+#define SANITIZER_BUILD false
+#endif
+
 enum phase { PHASE_BEGIN = 1, PHASE_FILES = 2 };
 
 static struct wire_packet packet;
@@ -106,11 +116,13 @@ static int confine(void)
 	r = leave_the_system();
 	if (r < 0)
 		return r;
-	if (setrlimit(RLIMIT_AS, &memory) < 0 || setrlimit(RLIMIT_CPU, &cpu) < 0 ||
-		setrlimit(RLIMIT_CORE, &none) < 0 || setrlimit(RLIMIT_FSIZE, &none) < 0 ||
-		setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (setrlimit(RLIMIT_CPU, &cpu) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
+		setrlimit(RLIMIT_FSIZE, &none) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (SANITIZER_BUILD)
+		return 0;
+	if (setrlimit(RLIMIT_AS, &memory) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
 	return allow_only_these();
 }

@@ -563,7 +563,9 @@ static void an_idle_parent_sleeps(void **state)
 	print_message("parent: RssAnon %llu kB, VmRSS %llu kB\n",
 		(unsigned long long)status_number(outboardd.pid, "\nRssAnon:"),
 		(unsigned long long)status_number(outboardd.pid, "\nVmRSS:"));
+#ifndef __SANITIZE_ADDRESS__ /* whose runtime alone takes more */
 	assert_in_range(status_number(outboardd.pid, "\nRssAnon:"), 1, 1024);
+#endif
 }
 
 static void link_programs(void)
