@@ -28,7 +28,31 @@ declare -A and_says=(
 	[memory]='last_exit (Killed|SIGKILL|memory|signal 9)'
 )
 
-measure() { # sets taken[exec p99] and so on, in microseconds
+# Microseconds of CPU that were used outside the scope: clock ticks of all CPUs, less what is ours.
+used_by_others() {
+	local word user nice system idle iowait irq softirq ours rest
+	read -r word user nice system idle iowait irq softirq rest </proc/stat
+	ours=$(sed -n 's/^usage_usec //p' "$SCOPE_CGROUP/cpu.stat")
+	echo $(((user + nice + system + irq + softirq) * (1000000 / $(getconf CLK_TCK)) - ours))
+}
+
+# Sets taken[exec p99] and so on, in microseconds. What somebody else keeps waiting says nothing about
+# an extension: when others took more than a quarter of a CPU, it is measured again.
+measure() {
+	local began others try
+	for ((try = 0; try < 40; try++)); do
+		others=$(used_by_others) began=${EPOCHREALTIME/./}
+		measure_once
+		others=$(($(used_by_others) - others))
+		[ $((others * 4)) -gt $((${EPOCHREALTIME/./} - began)) ] || return 0
+	done
+	outboardctl reset --yes >>"$log" 2>&1
+	outboardd_stop
+	echo "needs a machine that does nothing else: others take more than a quarter of a CPU"
+	exit 77
+}
+
+measure_once() {
 	local kind word
 	declare -gA taken=()
 	while read -r kind word; do
