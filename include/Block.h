@@ -10,9 +10,11 @@
 extern "C" {
 #endif
 
-/* _Block_copy() - the block on the heap, or one more reference to it; NULL: no memory */
+/* All: any thread. Since: 0.1. Source: Block.h, macOS 10.6; clang's Block-ABI-Apple. */
+
+/** _Block_copy() - the block on the heap, or one more reference to it, yours; NULL: no memory */
 void *_Block_copy(const void *block);
-/* _Block_release() - give one reference back */
+/** _Block_release() - give one reference back */
 void _Block_release(const void *block);
 
 #ifdef __cplusplus

@@ -32,11 +32,24 @@ static int list_capabilities(
 		const char *name;
 	} limits[] = { { CGROUP_MEMORY, "limit-memory" }, { CGROUP_PIDS, "limit-pids" },
 		{ CGROUP_CPU, "limit-cpu" } };
+	/* What this version lacks on every machine: a client that reads 0 must not take it for none. */
+	static const struct {
+		const char *name, *state;
+	} lacking[] = {
+		{ "endpoint-security-exec-fds",
+			"not known: es_exec_fd_count() is 0, last_fd is -1" },
+		{ "endpoint-security-exec-entitlements",
+			"not known: es_exec_entitlements() is NULL" },
+		{ "network-extension", "not in this version" },
+		{ "driver-extension", "not in this version" },
+	};
 	struct manager *manager = context;
 	char text[256];
 	size_t i;
 	int r = each(each_context, "endpoint-security", broker_state(manager->broker, text));
 
+	for (i = 0; r == 0 && i < ARRAY_SIZE(lacking); i++)
+		r = each(each_context, lacking[i].name, lacking[i].state);
 	for (i = 0; r == 0 && i < ARRAY_SIZE(limits); i++)
 		r = each(each_context, limits[i].name,
 			manager->has_cgroups &&

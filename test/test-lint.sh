@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint-style, lint-man and lint-usage find what they are there to find: one bad tree or page for each
+# lint-style, lint-headers, lint-man and lint-usage find what they are there to find: one bad tree or page for each
 # rule, and a good one.
-# test-lint.sh LINT-STYLE LINT-MAN LINT-USAGE
+# test-lint.sh LINT-STYLE LINT-HEADERS LINT-MAN LINT-USAGE
 set -u
-lint=$1 lint_man=$2 lint_usage=$3 failed=0
+lint=$1 lint_headers=$2 lint_man=$3 lint_usage=$4 failed=0
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 git -C "$tree" init -q
@@ -38,13 +38,6 @@ if ! text=$("$lint" "$tree"); then
 	failed=1
 fi
 
-command -v mandoc >/dev/null || { echo "mandoc is missing" >&2; exit $((failed ? failed : 77)); }
-
-page() { # NAME SYNOPSIS DESCRIPTION: a page of section 1
-	mkdir -p "$tree/man"
-	printf '.Dd November 24, 2026\n.Dt %s 1\n.Os\n.Sh NAME\n.Nm %s\n.Nd does\n' "${1^^}" "$1"
-	printf '.Sh SYNOPSIS\n%b.Sh DESCRIPTION\n%b.Sh EXAMPLES\nNone.\n' "$2" "$3"
-}
 says() { # PATTERN COMMAND...: it fails, and says so; an empty PATTERN: it passes
 	local text pattern=$1 status=0
 	text=$("${@:2}" 2>/dev/null) || status=1
@@ -54,6 +47,26 @@ says() { # PATTERN COMMAND...: it fails, and says so; an empty PATTERN: it passe
 	fi
 }
 
+mkdir -p "$tree/include"
+header() { # TEXT
+	printf '%b' "$1" >"$tree/include/a.h"
+}
+header "/**\n * a() - b\n * Threads: any\n * Since: 1\n */\nint a(void);\n"
+says '' "$lint_headers" "$tree"
+header "/* Threads: any. Since: 1 */\n/** a() - b */\nint a(int b,\n\tint c);\n"
+says '' "$lint_headers" "$tree"
+header "/* Threads: any. Since: 1 */\nint *a(void);\n"
+says ':2: a\(\) is not documented' "$lint_headers" "$tree"
+header "/** a() - b; since 1 */\nint a(void);\n"
+says 'a\(\) says nothing' "$lint_headers" "$tree"
+
+command -v mandoc >/dev/null || { echo "mandoc is missing" >&2; exit $((failed ? failed : 77)); }
+
+page() { # NAME SYNOPSIS DESCRIPTION: a page of section 1
+	mkdir -p "$tree/man"
+	printf '.Dd November 24, 2026\n.Dt %s 1\n.Os\n.Sh NAME\n.Nm %s\n.Nd does\n' "${1^^}" "$1"
+	printf '.Sh SYNOPSIS\n%b.Sh DESCRIPTION\n%b.Sh EXAMPLES\nNone.\n' "$2" "$3"
+}
 # The same table of verbs for all: a tool of one verb, and what its page may say of it.
 mkdir -p "$tree/man" "$tree/base" "$tree/tools/outboardctl"
 cat >"$tree/tool" <<'END'

@@ -31,12 +31,26 @@ await_line() { # WHAT PATTERN: from the descriptor $stream
 says 1 "outboardd is not running" outboardctl
 outboardd_start
 says 0 "0 extensions: 0 running" outboardctl
+# What no machine has in this version is said, too.
+says 0 'exec-fds: +not known.*network-extension: +not in this version' \
+	sh -c 'outboardctl --json | jq -r ".manager.capabilities | to_entries[] | .key + \": \" + .value" | tr "\n" " "'
 [ "$(systemextensionsctl list)" = "0 extension(s)" ] ||
 	fail "list of nothing" "0 extension(s)" "$(systemextensionsctl list)"
 
 # ---- activate: every change is printed as it happens, and the golden line is Apple's ----------------
 team_start Tools
 app_install "$OUTBOARD_ROOT/opt" Tools 1.0-7 "$build/test/agents/agent-silent"
+app=$OUTBOARD_ROOT/opt/Tools.app
+says 0 "system extension $agent .1.0/7., signed by Tools" outboardctl verify "$app"
+says 0 "app org.example.Tools .1.0/7., signed by Tools .*, [0-9]+ files" outboardctl verify "$app"
+says 0 '^true [0-9a-f]{64}$' sh -c "outboardctl verify --json $app | jq -r '\"\(.accepted) \(.digest)\"'"
+says 0 "entitlements +.*system-extension.install" outboardctl inspect "$app"
+says 0 '^null app$' sh -c "outboardctl inspect --json $app | jq -r '\"\(.accepted) \(.kind)\"'"
+touch "$app/Contents/more"
+says 1 "signature.file-extra" outboardctl verify "$app"
+says 1 '^false signature.file-extra$' \
+	sh -c "outboardctl verify --json $app >$work/json || { jq -r '\"\(.accepted) \(.rule)\"' $work/json; exit 1; }"
+rm "$app/Contents/more"
 exec {stream}< <(exec outboardctl monitor --json 2>&1)
 monitor_pid=$!
 # The first line may only be missed while the monitor is not yet connected: developer mode is told.

@@ -12,23 +12,30 @@
 extern "C" {
 #endif
 
+/*
+ * The handler of a client. @message is borrowed until it returns: es_retain_message() keeps it. It
+ * may make any call on the client, es_delete_client() included, which makes it the last one.
+ */
 typedef void (*ob_es_handler_function_t)(
 	es_client_t *client, const es_message_t *message, void *context);
 
 /**
  * es_new_client_f() - become a client
- * @ret:     the client, yours; es_delete_client()
+ * @ret:     the client, yours; es_delete_client(); untouched on failure
  * @context: handed to @handler; borrowed until es_delete_client() has returned
- * @handler: called for each message, one after the other, on one thread of the library's
+ * @handler: called for each message, one after the other, on one thread of the library's, in which
+ *           all signals are blocked
  *
- * The caller is an extension whose manifest has com.apple.developer.endpoint-security.client, or
- * root in developer mode. It is told nothing before es_subscribe(). When outboard-esd is replaced
+ * The caller is an extension whose manifest has com.apple.developer.endpoint-security.client, root
+ * in a program of such an extension's bundle, or any root in developer mode. Waits for outboard-esd,
+ * at most 5 s. It is told nothing before es_subscribe(). When outboard-esd is replaced
  * the client stays what it is: it is connected and subscribed again by itself, and what happened
  * meanwhile is missing.
  *
  * Limits:  64 clients; a ring of 1 MiB each. A client that does not keep up loses messages, which
  *          shows in seq_num and global_seq_num.
- * Errors:  es_new_client_result_t; ob_es_copy_new_client_error() says why
+ * Errors:  es_new_client_result_t, listed in es_new_client(3); ob_es_copy_new_client_error() says why
+ * Threads: any
  * Since:   0.1
  * Source:  es_new_client, macOS 10.15
  */
@@ -37,6 +44,7 @@ es_new_client_result_t es_new_client_f(
 
 #ifdef __BLOCKS__
 typedef void (^es_handler_block_t)(es_client_t *client, const es_message_t *message);
+/** es_new_client() - es_new_client_f() with a block, copied; any thread, since 0.1 */
 es_new_client_result_t es_new_client(es_client_t **ret, es_handler_block_t handler);
 #endif
 
@@ -55,30 +63,47 @@ es_return_t es_delete_client(es_client_t *client);
 
 /**
  * es_subscribe() - be told of events, from now on, in addition to what was subscribed before
- * @events:      numbers, copied
- * @event_count: how many; 0 does nothing
+ * @client:      borrowed
+ * @events:      @event_count numbers, copied
+ * @event_count: how many; 0 adds nothing
  *
  * A number that is neither Apple's nor ours is ignored, as on macOS. A known event that this
  * machine cannot watch fails the call as a whole: nothing is subscribed then. The first call that
- * succeeds makes an extension count as up.
+ * succeeds makes an extension count as up. While outboard-esd is replaced the call succeeds, and
+ * holds as soon as the new one is there.
  *
- * Errors:  ES_RETURN_ERROR; ob_es_client_copy_last_error() names the event and why
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), an event that cannot be watched, outboard-esd does
+ *          not answer; ob_es_client_copy_last_error() says which and why
+ * Threads: any
  * Since:   0.1
  * Source:  es_subscribe, macOS 10.15
  */
 es_return_t es_subscribe(es_client_t *client, const es_event_type_t *events, uint32_t event_count);
 
-/** es_unsubscribe() - no longer; what was not subscribed is ignored. Since 0.1, macOS 10.15. */
+/**
+ * es_unsubscribe(), es_unsubscribe_all() - be told no longer; of nothing any more, and still a client
+ * @client: borrowed
+ * @events: @event_count numbers, copied; what was not subscribed is ignored
+ *
+ * What lies in the ring already still comes.
+ *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), outboard-esd does not answer
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_unsubscribe, macOS 10.15
+ */
 es_return_t es_unsubscribe(
 	es_client_t *client, const es_event_type_t *events, uint32_t event_count);
-/** es_unsubscribe_all() - nothing any more, and still a client. Since 0.1, macOS 10.15. */
 es_return_t es_unsubscribe_all(es_client_t *client);
 
 /**
  * es_subscriptions() - what is subscribed
+ * @client:        borrowed
  * @count:         how many
  * @subscriptions: the numbers, yours: free(3); NULL when there are none
  *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), no memory; both are untouched then
+ * Threads: any
  * Since:   0.1
  * Source:  es_subscriptions, macOS 10.15
  */
@@ -89,8 +114,10 @@ es_return_t es_subscriptions(es_client_t *client, size_t *count, es_event_type_t
  * @message: borrowed from a handler, or kept before
  *
  * Keeping copies it out of the ring, once. Each es_retain_message() is ended by one
- * es_release_message(), on any thread, also after es_delete_client().
+ * es_release_message(), also after es_delete_client(). Nothing limits how many are kept but memory,
+ * without which es_retain_message() ends the program: it has no way to say no.
  *
+ * Threads: any; keeping one for the first time only in its handler
  * Since:   0.1
  * Source:  es_retain_message, macOS 11.0
  */
@@ -99,15 +126,26 @@ void es_release_message(const es_message_t *message);
 
 /**
  * es_copy_message(), es_free_message() - the same by their old names
+ * @message: as above
  *
- * The copy is the message itself, kept: it must not be written to. NULL for NULL.
+ * The copy is the message itself, kept, yours: it must not be written to. NULL for NULL.
  *
+ * Threads: as above
  * Since:   0.1
  * Source:  es_copy_message, macOS 10.15
  */
 es_message_t *es_copy_message(const es_message_t *message);
 void es_free_message(es_message_t *message);
-/** es_message_size() - bytes that it takes; not to be copied by memcpy(). Since 0.1, macOS 10.15. */
+/**
+ * es_message_size() - how many bytes it takes, all that it points to included
+ * @message: borrowed
+ *
+ * Not to be copied by memcpy(3) all the same: es_retain_message(). 0 for NULL.
+ *
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_message_size, macOS 10.15
+ */
 size_t es_message_size(const es_message_t *message);
 
 /*
@@ -136,43 +174,73 @@ es_clear_cache_result_t es_clear_cache(es_client_t *client);
  * Muting: ES_RETURN_ERROR; es_muting_inverted(): ES_MUTE_INVERTED_ERROR. macOS 10.15, 12.0 (events,
  * paths by type), 13.0 (targets, inversion).
  */
+/** es_mute_process() - leave out what a process does */
 es_return_t es_mute_process(es_client_t *client, const audit_token_t *audit_token);
+/** es_mute_process_events() - the same for some events */
 es_return_t es_mute_process_events(es_client_t *client, const audit_token_t *audit_token,
 	const es_event_type_t *events, size_t event_count);
+/** es_unmute_process() - take that back */
 es_return_t es_unmute_process(es_client_t *client, const audit_token_t *audit_token);
+/** es_unmute_process_events() - the same for some events */
 es_return_t es_unmute_process_events(es_client_t *client, const audit_token_t *audit_token,
 	const es_event_type_t *events, size_t event_count);
+/** es_muted_processes() - which are muted; the array would be yours: free(3) */
 es_return_t es_muted_processes(es_client_t *client, size_t *count, audit_token_t **audit_tokens);
+/** es_muted_processes_events() - with their events; es_release_muted_processes() */
 es_return_t es_muted_processes_events(es_client_t *client, es_muted_processes_t **muted_processes);
-void es_release_muted_processes(es_muted_processes_t *muted_processes); /* NULL is fine */
+/** es_release_muted_processes() - NULL is fine */
+void es_release_muted_processes(es_muted_processes_t *muted_processes);
+/** es_mute_path() - leave out by path: of the acting or the target executable, whole or by its beginning */
 es_return_t es_mute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+/** es_mute_path_events() - the same for some events */
 es_return_t es_mute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
 	const es_event_type_t *events, size_t event_count);
+/** es_mute_path_prefix() - by the beginning of the acting executable */
 es_return_t es_mute_path_prefix(es_client_t *client, const char *path);
+/** es_mute_path_literal() - by its whole path */
 es_return_t es_mute_path_literal(es_client_t *client, const char *path);
+/** es_unmute_path() - take that back */
 es_return_t es_unmute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+/** es_unmute_path_events() - the same for some events */
 es_return_t es_unmute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
 	const es_event_type_t *events, size_t event_count);
+/** es_unmute_all_paths() - take all of the acting executable back */
 es_return_t es_unmute_all_paths(es_client_t *client);
+/** es_unmute_all_target_paths() - take all of the target back */
 es_return_t es_unmute_all_target_paths(es_client_t *client);
+/** es_muted_paths_events() - which are muted; es_release_muted_paths() */
 es_return_t es_muted_paths_events(es_client_t *client, es_muted_paths_t **muted_paths);
-void es_release_muted_paths(es_muted_paths_t *muted_paths); /* NULL is fine */
+/** es_release_muted_paths() - NULL is fine */
+void es_release_muted_paths(es_muted_paths_t *muted_paths);
+/** es_invert_muting() - tell of what is muted, and of nothing else */
 es_return_t es_invert_muting(es_client_t *client, es_mute_inversion_type_t type);
+/** es_muting_inverted() - is it inverted? */
 es_mute_inverted_return_t es_muting_inverted(es_client_t *client, es_mute_inversion_type_t type);
 
 /* Deadlines of AUTH messages: ES_RETURN_ERROR. macOS 27.0. */
+/** es_set_deadline_miss_mode() - what a missed deadline does */
 es_return_t es_set_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t mode);
+/** es_get_deadline_miss_mode() - what it does */
 es_return_t es_get_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t *mode);
+/** es_set_deadline_max_milliseconds() - the longest time to answer */
 es_return_t es_set_deadline_max_milliseconds(es_client_t *client, const es_event_type_t *events,
 	uint32_t event_count, uint32_t milliseconds);
+/** es_get_deadline_max_milliseconds() - how long that is */
 es_return_t es_get_deadline_max_milliseconds(
 	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
+/** es_set_deadline_min_milliseconds() - the shortest */
 es_return_t es_set_deadline_min_milliseconds(es_client_t *client, const es_event_type_t *events,
 	uint32_t event_count, uint32_t milliseconds);
+/** es_get_deadline_min_milliseconds() - how long that is */
 es_return_t es_get_deadline_min_milliseconds(
 	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
 
-/** es_sync_client_f() - after all that was sent before. ES_RETURN_ERROR, not called. macOS 27.0. */
+/**
+ * es_sync_client_f() - call @function after all that was sent before
+ *
+ * Errors:  ES_RETURN_ERROR; it is not called
+ * Source:  es_sync_client, macOS 27.0
+ */
 es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function)(void *context));
 /**
  * es_new_descendants_client_f() - a client of the caller and its descendants alone
@@ -183,6 +251,7 @@ es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function
 es_new_client_result_t es_new_descendants_client_f(
 	es_client_t **ret, void *context, ob_es_handler_function_t handler);
 #ifdef __BLOCKS__
+/** es_sync_client(), es_new_descendants_client() - the two with a block, which is not copied either */
 es_return_t es_sync_client(es_client_t *client, void (^block)(void));
 es_new_client_result_t es_new_descendants_client(es_client_t **ret, es_handler_block_t handler);
 #endif

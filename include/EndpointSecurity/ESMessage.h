@@ -162,18 +162,27 @@ uint32_t es_exec_env_count(const es_event_exec_t *event);
 
 /**
  * es_exec_arg(), es_exec_env() - one of them
+ * @event: of a message, borrowed
  * @index: below the count; beyond it the token is empty
  *
- * The token, as long as its message.
+ * The token, borrowed as long as its message; its data ends with a NUL that is not counted.
+ *
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_exec_arg, macOS 10.15
  */
 es_string_token_t es_exec_arg(const es_event_exec_t *event, uint32_t index);
 es_string_token_t es_exec_env(const es_event_exec_t *event, uint32_t index);
 
 /**
  * es_exec_fd_count(), es_exec_fd() - descriptors that the program starts with
+ * @event: of a message, borrowed
+ * @index: below the count
  *
- * As on macOS it may be some of them only; in this version it is none: the count is 0, and
- * es_exec_fd() returns NULL.
+ * Not known in this version: the count is always 0 and es_exec_fd() always NULL, whatever is open.
+ * So 0 does not mean that the program has none, and event->last_fd is -1, which says the same. Where
+ * it is known, in a later version, it may be some of them only, as on macOS; then last_fd is not -1,
+ * and the descriptor is borrowed as long as its message.
  *
  * Threads: any
  * Since:   0.1
@@ -185,8 +194,11 @@ const es_fd_t *es_exec_fd(const es_event_exec_t *event, uint32_t index);
 /**
  * es_exec_entitlements() - what its manifest entitles the program to
  *
+ * @event: of a message, borrowed
+ *
  * NULL: nothing, or not known; in this version always. Else one reference, yours: xpc_release().
  *
+ * Threads: any
  * Since:   0.1
  * Source:  es_exec_entitlements, macOS 27.0
  */

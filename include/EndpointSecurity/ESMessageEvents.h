@@ -21,7 +21,7 @@ typedef struct {
 		struct {
 			es_file_t *script; /* NULL */
 			es_file_t *cwd;
-			int last_fd; /* -1: not known in this version */
+			int last_fd; /* the highest open descriptor; -1: not known, in this version always */
 			cpu_type_t image_cputype;
 			cpu_subtype_t image_cpusubtype;
 		};

@@ -15,9 +15,14 @@ extern "C" {
 
 /**
  * ob_es_new_client_on_queue_f() - es_new_client_f() without a thread
+ * @ret, @context, @handler: as es_new_client_f()
  * @queue: where the handler runs; borrowed until es_delete_client() has returned
  *
- * Errors, Since: as es_new_client_f()
+ * At most 256 messages are handled in a row before others on the queue have their turn.
+ *
+ * Errors:  as es_new_client_f(); ES_NEW_CLIENT_RESULT_ERR_INVALID_ARGUMENT a queue of NULL, too
+ * Threads: any
+ * Since:   0.1. Ours: macOS starts a thread
  */
 es_new_client_result_t ob_es_new_client_on_queue_f(
 	es_client_t **ret, ob_queue_t *queue, void *context, ob_es_handler_function_t handler);
@@ -25,15 +30,23 @@ es_new_client_result_t ob_es_new_client_on_queue_f(
 /**
  * ob_es_copy_new_client_error() - why the last es_new_client of this thread that failed did so
  *
- * One reference, yours; NULL: none has. Since 0.1.
+ * One reference, yours: ob_error_release(). NULL: none has.
+ *
+ * Threads: any; what it says is of the calling one
+ * Since:   0.1
  */
 ob_error_t *ob_es_copy_new_client_error(void);
 
 /**
  * ob_es_client_copy_last_error() - why the last call on @client that failed did so
  *
- * One reference, yours: ob_error_release(). NULL: none has failed. The evidence names each event
- * that cannot be watched, with its reason. Since 0.1.
+ * @client: borrowed; not NULL
+ *
+ * One reference, yours: ob_error_release(). NULL: none has failed. Of events that cannot be watched
+ * it names the first, with its reason.
+ *
+ * Threads: any
+ * Since:   0.1
  */
 ob_error_t *ob_es_client_copy_last_error(es_client_t *client);
 
@@ -45,7 +58,16 @@ typedef struct ob_es_counters_s {
 	uint64_t restarts;  /* how often outboard-esd was replaced */
 } ob_es_counters_t;
 
-/** ob_es_client_get_counters() - since es_new_client; 0, -EINVAL a size that is not ours. Since 0.1. */
+/**
+ * ob_es_client_get_counters() - what has come and what was lost, since es_new_client()
+ * @client: borrowed
+ * @ret:    filled but for its size, which you have set
+ *
+ * Errors:  -EINVAL NULL, or a size that is not ours; -ECHILD made before fork(2); -EPIPE, -ENOTCONN
+ *          outboard-esd is being replaced: ask again
+ * Threads: any
+ * Since:   0.1
+ */
 int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *ret);
 
 typedef struct ob_es_event_support_s {
@@ -58,7 +80,16 @@ typedef struct ob_es_event_support_s {
 	const char *reason; /* why not; NULL when it can */
 } ob_es_event_support_t;
 
-/** ob_es_event_get_support() - what this version can do for @type; -EINVAL size, -ENOENT. Since 0.1. */
+/**
+ * ob_es_event_get_support() - what this version can do for an event
+ * @ret: filled but for its size, which you have set; its strings are constants
+ *
+ * Asks nobody: a kernel that lacks what the version needs says so in es_subscribe().
+ *
+ * Errors:  -EINVAL NULL, or a size that is not ours; -ENOENT no event of the API
+ * Threads: any
+ * Since:   0.1
+ */
 int ob_es_event_get_support(es_event_type_t type, ob_es_event_support_t *ret);
 
 #ifdef __cplusplus

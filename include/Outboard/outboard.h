@@ -137,30 +137,24 @@ ob_queue_t *ob_queue_release(ob_queue_t *queue);
 
 /*
  * What went wrong in another process, and what mends it. Immutable, reference counted; borrowed in
- * a callback: ob_error_retain() keeps it. All strings live as long as the object.
+ * a callback: ob_error_retain() keeps it. All strings are borrowed and live as long as the object.
+ * Threads: any. Since: 0.1. Source: NSError, macOS 10.0; stage, rule and evidence are ours.
  */
 typedef struct ob_error_s ob_error_t;
 
-/**
- * ob_error_get_domain() - whose numbers ob_error_get_code() uses: "OSSystemExtensionErrorDomain", ...
- * @error: borrowed; NULL gives ""
- *
- * Threads: any
- * Since:   0.1
- * Source:  NSError.domain, macOS 10.0
- */
+/** ob_error_get_domain() - whose numbers the code is of: "OSSystemExtensionErrorDomain", ...; "" for NULL */
 const char *ob_error_get_domain(const ob_error_t *error);
 /** ob_error_get_code() - Apple's number in that domain; 0 for NULL */
 int ob_error_get_code(const ob_error_t *error);
-/** ob_error_get_localized_description() - one sentence: what failed, on which object, why */
+/** ob_error_get_localized_description() - one sentence: what failed, on which object, why; "" for NULL */
 const char *ob_error_get_localized_description(const ob_error_t *error);
 /** ob_error_get_recovery_suggestion() - what mends it, often a command; NULL: nothing that is known */
 const char *ob_error_get_recovery_suggestion(const ob_error_t *error);
-/** ob_error_get_stage() - "signature", "approval", ...: promised names, ob_error(7) */
+/** ob_error_get_stage() - "signature", "approval", ...: promised names, ob_error(7); "" for NULL */
 const char *ob_error_get_stage(const ob_error_t *error);
-/** ob_error_get_rule() - which rule of that stage: "signature.file-changed"; promised names, ob_error(7) */
+/** ob_error_get_rule() - which rule of that stage: "signature.file-changed"; promised names, ob_error(7); "" for NULL */
 const char *ob_error_get_rule(const ob_error_t *error);
-/** ob_error_get_evidence() - a JSON object: paths, digests, keys, values that decided */
+/** ob_error_get_evidence() - a JSON object: paths, digests, keys, values that decided; "{}": none */
 const char *ob_error_get_evidence(const ob_error_t *error);
 
 /**

@@ -55,11 +55,12 @@ int ob_service_connect(const char *name, int *ret_fd);
  * @ret: written on success
  *
  * The process that connected (of a socketpair: that made it), never one that has come by its number
- * since: the kernel's own descriptor of it is asked for (SO_PEERPIDFD, Linux 6.5); on older ones a
- * descriptor is opened by SO_PEERCRED's number and refused when that process began after the socket.
+ * since: the kernel's own descriptor of it is asked for (SO_PEERPIDFD, Linux 6.5). On older ones the
+ * process of SO_PEERCRED's number is taken only if it holds the other end of the socket itself, by
+ * unix_diag and /proc/PID/fd, which the caller has to be allowed to read.
  *
  * Errors:  -EINVAL; -ENOTSOCK; -ENOTCONN not connected, or not AF_UNIX; -ESRCH that process has
- *          ended, and its number may be another's
+ *          ended, or, on older kernels, does not hold the other end; -EACCES older kernels alone
  * Threads: any
  * Since:   0.1
  */

@@ -265,7 +265,7 @@ int ob_system_extension_manager_submit_request_f(os_system_extension_request_t *
 		os_system_extension_request_result_t result, const ob_error_t *error,
 		void *context));
 #ifdef __BLOCKS__
-/** ob_system_extension_manager_submit_request() - the same with a block, which is copied */
+/** ob_system_extension_manager_submit_request() - the same with a block, copied; any thread, since 0.1 */
 int ob_system_extension_manager_submit_request(os_system_extension_request_t *request,
 	void (^handler)(os_system_extension_request_t *request,
 		os_system_extension_request_result_t result, const ob_error_t *error));
@@ -284,7 +284,7 @@ int ob_system_extension_manager_submit_request(os_system_extension_request_t *re
  */
 os_system_extension_properties_t *os_system_extension_properties_retain(
 	const os_system_extension_properties_t *properties);
-/** os_system_extension_properties_release() - give one reference back; NULL is fine; NULL back */
+/** os_system_extension_properties_release() - give one back; NULL is fine; NULL back; any thread, since 0.1 */
 os_system_extension_properties_t *os_system_extension_properties_release(
 	os_system_extension_properties_t *properties);
 
@@ -346,7 +346,10 @@ int ob_system_extension_properties_get_running(const os_system_extension_propert
 
 /* ---- OSSystemExtensionsWorkspace -------------------------------------------------------------- */
 
-/* OSSystemExtensionInfo, borrowed in an observer's callback. Strings as those of properties. */
+/*
+ * OSSystemExtensionInfo, borrowed in an observer's callback. Strings as those of properties. Threads:
+ * any. Since: 0.1. Source: OSSystemExtensionInfo, macOS 15.1.
+ */
 
 /** os_system_extension_info_retain() - keep it after the callback; one reference, yours */
 os_system_extension_info_t *os_system_extension_info_retain(const os_system_extension_info_t *info);
