@@ -276,6 +276,8 @@ static int visit_link(
 		return unreadable(walk, end_fd, ret_error);
 	ret->type = WALK_LINK;
 	ret->fd = -1;
+	ret->status.st_mode = S_IFLNK | 0777;
+	ret->status.st_size = n;
 	ret->target = walk->target;
 	return WALK_ENTRY;
 }

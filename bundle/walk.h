@@ -16,7 +16,7 @@ struct walk_entry {
 	enum walk_type type;
 	const char *path;   /* below the bundle */
 	int fd;		    /* of a file: open for reading; of a folder: open; else -1 */
-	struct stat status; /* of what fd is open on */
+	struct stat status; /* of what fd is open on; of a link: mode and size alone */
 	const char *target; /* of a link: its text, which ends inside the bundle */
 };
 
