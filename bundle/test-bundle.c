@@ -343,6 +343,13 @@ static void twice(void)
 	scene_sign(SCENE_APP, scene_app_entitlements);
 }
 
+/* Sorted, this one stands between the two. */
+static void twice_with_one_between(void)
+{
+	second_bundle(BETWEEN, SCENE_AGENT ".helper", "SYSX");
+	twice();
+}
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 static const struct row {
@@ -409,6 +416,8 @@ static const struct row {
 	{ "empty plist", SCENE_EXTENSION, plist_empty, RULE_INFO_MALFORMED, EXTENSION_INFO },
 	{ "invalid UTF-8", SCENE_EXTENSION, plist_no_utf8, RULE_INFO_ENCODING, EXTENSION_INFO },
 	{ "one identifier twice", SCENE_APP, twice, RULE_BUNDLE_DUPLICATE_IDENTIFIER, SCENE_AGENT },
+	{ "one identifier twice, another between", SCENE_APP, twice_with_one_between,
+		RULE_BUNDLE_DUPLICATE_IDENTIFIER, SCENE_AGENT " occurs" },
 };
 
 static void test_row(void **state)

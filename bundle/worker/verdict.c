@@ -395,48 +395,24 @@ static int check_executable(
 	return 0;
 }
 
-/* "ID" of "Contents/Library/SystemExtensions/ID.dext/...". */
-static bool nested_identifier(
-	const char *path, char ret[static BUNDLE_IDENTIFIER_BYTES], const char **ret_suffix)
-{
-	static const char folder[] = LAYOUT_EXTENSIONS "/";
-	char name[BUNDLE_IDENTIFIER_BYTES + 32];
-	const struct layout *layout;
-	size_t bytes;
-
-	if (!str_starts(path, folder))
-		return false;
-	path += sizeof folder - 1;
-	bytes = strcspn(path, "/");
-	if (path[bytes] != '/' || bytes >= sizeof name)
-		return false;
-	memcpy(name, path, bytes);
-	name[bytes] = '\0';
-	layout = layout_of(name);
-	if (!layout || layout->kind == BUNDLE_APP)
-		return false;
-	name[layout_identifier_bytes(layout, name)] = '\0';
-	*ret_suffix = layout->suffix;
-	return str_put(ret, BUNDLE_IDENTIFIER_BYTES, name) == 0;
-}
-
-/* Files come sorted, so that all of one nested bundle stand together. */
 static int check_nested(const struct verdict *verdict, struct wire_error *error)
 {
-	char last[BUNDLE_IDENTIFIER_BYTES] = "", identifier[BUNDLE_IDENTIFIER_BYTES];
-	const char *last_suffix = "", *suffix;
+	_cleanup_(nested_done) struct nested nested = { 0 };
+	char identifier[BUNDLE_NAME_BYTES];
+	const struct nested_name *twice;
 	size_t i;
+	int r = 0;
 
-	for (i = 0; verdict->begin.kind == BUNDLE_APP && i < verdict->n_files; i++) {
-		if (!nested_identifier(verdict->files[i].path, identifier, &suffix))
-			continue;
-		if (streq(identifier, last) && !streq(suffix, last_suffix))
-			return refuse(verdict, RULE_BUNDLE_DUPLICATE_IDENTIFIER, identifier, suffix,
-				error);
-		STR_PUT(last, identifier);
-		last_suffix = suffix;
-	}
-	return 0;
+	if (verdict->begin.kind != BUNDLE_APP)
+		return 0;
+	for (i = 0; r == 0 && i < verdict->n_files; i++)
+		r = nested_add(&nested, verdict->files[i].path);
+	twice = r == 0 ? nested_twice(&nested) : NULL;
+	if (!twice)
+		return r;
+	snprintf(identifier, sizeof identifier, "%.*s", (int)twice->identifier_bytes, twice->name);
+	rule_error(error, RULE_BUNDLE_DUPLICATE_IDENTIFIER, identifier, verdict->begin.path, NULL);
+	return 1;
 }
 
 static int check_name(

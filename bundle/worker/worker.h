@@ -86,6 +86,24 @@ bool team_may_grant(const struct team *team, const char *entitlement);
 int entitlements_fill(const json_t *entitlements, const char *path, struct bundle_info *info,
 	struct wire_error *error);
 
+/* ---- nested.c: the extensions in an app ------------------------------------------------------- */
+
+struct nested_name {
+	const char *name; /* of the folder, in the path that was added; not terminated */
+	size_t bytes, identifier_bytes;
+};
+
+struct nested {
+	struct nested_name *names;
+	size_t n;
+};
+
+/* @path: of a file of the app, which outlives @nested; -ENOMEM */
+int nested_add(struct nested *nested, const char *path);
+/* One whose identifier another one has, too; NULL: none. */
+const struct nested_name *nested_twice(struct nested *nested);
+void nested_done(struct nested *nested);
+
 /* ---- verdict.c -------------------------------------------------------------------------------- */
 
 struct verdict;
