@@ -47,6 +47,25 @@ static void test_round_trip(void **state)
 	fd_close(fds[1]);
 }
 
+/* What a peer has said is received, also when it has closed and has not read what it was sent. */
+static void test_said_before_the_end(void **state)
+{
+	const struct wire_nonce nonce = { { 1, 2, 3 } };
+	int fds[2], i;
+
+	assert_int_equal(wire_pair(fds), 0);
+	assert_int_equal(WIRE_SEND(fds[1], WIRE_NONCE, 0, &nonce), 0);
+	for (i = 1; i < 3; i++)
+		assert_int_equal(WIRE_SEND(fds[0], WIRE_NONCE, i, &nonce), 0);
+	fd_close(fds[0]);
+	for (i = 1; i < 3; i++) {
+		assert_int_equal(wire_receive(fds[1], &packet, MSG_DONTWAIT), 0);
+		assert_int_equal(packet.header.id, i);
+	}
+	assert_int_equal(wire_receive(fds[1], &packet, MSG_DONTWAIT), -EPIPE);
+	fd_close(fds[1]);
+}
+
 /* Each of these is what a broken or hostile peer could send. */
 static void test_malformed(void **state)
 {
@@ -108,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_said_before_the_end),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_dispatch),
 	};

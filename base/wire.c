@@ -84,13 +84,19 @@ int wire_receive(int fd, struct wire_packet *packet, int flags)
 		.msg_iovlen = 2,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof control.bytes };
+	unsigned reset = 0;
 	ssize_t n;
 	int r;
 
 	wire_packet_done(packet);
+	/*
+	 * A peer that has closed without reading all that it was sent resets the connection, and that
+	 * error comes in front of what it had sent, once (net/unix/af_unix.c: unix_release_sock();
+	 * net/core/datagram.c: __skb_try_recv_datagram()).
+	 */
 	do
 		n = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
 	packet->sender = (struct ucred){ 0 };
