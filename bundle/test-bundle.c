@@ -307,6 +307,14 @@ static void plist_cut(void)
 	extension_info(info, strlen(info) / 2);
 }
 
+/* All that libplist needs is there. */
+static void plist_cut_at_its_end(void)
+{
+	_cleanup_free_ char *info = scene_info(SCENE_AGENT, "SYSX", "main");
+
+	extension_info(info, strlen(info) - strlen("</plist>\n"));
+}
+
 static void plist_empty(void)
 {
 	extension_info("", 0);
@@ -317,6 +325,16 @@ static void plist_no_utf8(void)
 	_cleanup_free_ char *info = scene_info(SCENE_AGENT, "SYSX", "main");
 
 	*strstr(info, "A test") = (char)0xc0;
+	extension_info(info, strlen(info));
+}
+
+/* In a value that nobody asks for. */
+static void plist_no_utf8_elsewhere(void)
+{
+	_cleanup_free_ char *info = scene_info(SCENE_AGENT, "SYSX", "main");
+	char *at = strstr(info, "OSBundleUsageDescription");
+
+	*strstr(at, "A test") = (char)0xc0;
 	extension_info(info, strlen(info));
 }
 
@@ -411,10 +429,14 @@ static const struct row {
 	{ "binary plist nested 10,000 deep", SCENE_EXTENSION, plist_deep_binary, RULE_INFO_TOO_DEEP,
 		EXTENSION_INFO },
 	{ "cut plist", SCENE_EXTENSION, plist_cut, RULE_INFO_MALFORMED, EXTENSION_INFO },
+	{ "plist without its last line", SCENE_EXTENSION, plist_cut_at_its_end, RULE_INFO_MALFORMED,
+		EXTENSION_INFO },
 	{ "cut binary plist", SCENE_EXTENSION, plist_cut_binary, RULE_INFO_MALFORMED,
 		EXTENSION_INFO },
 	{ "empty plist", SCENE_EXTENSION, plist_empty, RULE_INFO_MALFORMED, EXTENSION_INFO },
 	{ "invalid UTF-8", SCENE_EXTENSION, plist_no_utf8, RULE_INFO_ENCODING, EXTENSION_INFO },
+	{ "invalid UTF-8 where nobody looks", SCENE_EXTENSION, plist_no_utf8_elsewhere,
+		RULE_INFO_ENCODING, EXTENSION_INFO },
 	{ "one identifier twice", SCENE_APP, twice, RULE_BUNDLE_DUPLICATE_IDENTIFIER, SCENE_AGENT },
 	{ "one identifier twice, another between", SCENE_APP, twice_with_one_between,
 		RULE_BUNDLE_DUPLICATE_IDENTIFIER, SCENE_AGENT " occurs" },
