@@ -99,7 +99,8 @@ struct bundle_info {
  * Starts a worker, waits for it at most 60 s. For a bundle that can change while it is read the
  * caller verifies its own copy: bundle_copy() first.
  *
- * 0; 1 refused; -errno Outboard's own trouble (no worker, out of memory).
+ * 0; 1 refused, which a bundle is that cannot be read; -errno Outboard's own trouble (no worker, out of
+ * memory or descriptors): @ret_error has no rule then.
  */
 int bundle_verify(int dir_fd, const char *name, const char *path, unsigned flags,
 	struct bundle_info *ret, struct wire_error *ret_error);
@@ -127,7 +128,8 @@ DEFINE_CLEANUP(struct bundle_job, bundle_job_free)
  * links when they end inside the bundle. Anything else (device, socket, fifo, link out) is refused.
  *
  * 0; 1 refused; -errno of reading (@ret_error is filled then too: -EIO is rule bundle.unreadable)
- * or of writing (-ENOSPC, ...: @ret_error is the rule staging.*).
+ * or of writing (-ENOSPC, ...: @ret_error is the rule staging.*); of what this process is short of
+ * while it reads (-EMFILE, ...), and @ret_error is untouched.
  */
 int bundle_copy(int source_fd, int target_fd, const char *path, struct wire_error *ret_error);
 

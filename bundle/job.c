@@ -25,6 +25,7 @@
 #include "bundle/worker-wire.h"
 
 #define VERDICT_MSEC 60000
+#define ERRNO_MAX 4096	/* linux/err.h: MAX_ERRNO is one less */
 #define SEND_AT_ONCE 64 /* entries, before the caller's loop has its turn */
 
 enum sending { SEND_BEGIN, SEND_TEAMS, SEND_REVOKED, SEND_ENTRIES, SEND_END, SENT };
@@ -45,6 +46,7 @@ struct bundle_job {
 
 static pid_t start_worker(int socket_fd)
 {
+	struct worker_refused refused = { 0 };
 	char path[PATH_MAX];
 	pid_t pid;
 
@@ -58,6 +60,8 @@ static pid_t start_worker(int socket_fd)
 		fcntl(socket_fd, F_SETFD, 0);
 	syscall(SYS_close_range, WORKER_SOCKET_FD + 1, ~0u, 0);
 	execl(path, "outboard-bundle-worker", (char *)NULL);
+	refused.status = -errno;
+	WIRE_SEND(WORKER_SOCKET_FD, WORKER_REFUSED, 0, &refused);
 	_exit(127);
 }
 
@@ -261,14 +265,21 @@ static int worker_ended(struct bundle_job *job, struct wire_error *error)
 	return 1;
 }
 
-/* -EAGAIN no answer yet; else the verdict. */
+/* By a rule, or because of an errno, or both: what it could not read it says by rule as well. */
+static bool refused_ok(const struct worker_refused *refused)
+{
+	return error_ok(&refused->error) && refused->status <= 0 && refused->status > -ERRNO_MAX &&
+		(refused->error.rule[0] || (refused->status < 0 && refused->status != -EAGAIN));
+}
+
+/* -EAGAIN no answer yet; 0 accepted; 1 refused by rule; -errno a trouble of our own, or the worker's. */
 static int take_answer(
 	struct bundle_job *job, struct bundle_info *ret, struct wire_error *ret_error)
 {
 	const struct wire_packet *packet = &job->packet;
 	int r = wire_receive(job->fd, &job->packet, MSG_DONTWAIT);
 
-	if (r == -EAGAIN)
+	if (r < 0 && r != -EPIPE && r != -EPROTO)
 		return r;
 	if (r == 0 && packet->header.type == WORKER_ACCEPTED && packet->body_bytes == sizeof *ret &&
 		job->sending == SENT && info_ok((const void *)packet->body)) {
@@ -279,9 +290,9 @@ static int take_answer(
 		packet->body_bytes == sizeof(struct worker_refused)) {
 		const struct worker_refused *refused = (const void *)packet->body;
 
-		if (error_ok(&refused->error)) {
+		if (refused_ok(refused)) {
 			*ret_error = refused->error;
-			return 1;
+			return refused->error.rule[0] ? 1 : refused->status;
 		}
 	}
 	kill(job->pid, SIGKILL);

@@ -75,9 +75,14 @@ static int refuse(const struct walk *walk, enum rule_id rule, const char *detail
 	return WALK_E_REFUSED;
 }
 
-/* Gone, or something else than its folder said a moment ago: someone is writing to the bundle. */
+/*
+ * Gone, or something else than its folder said a moment ago: someone is writing to the bundle. What
+ * this process or the machine is short of says nothing of the bundle, and is no rule's.
+ */
 static int unreadable(const struct walk *walk, int r, struct wire_error *ret_error)
 {
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
 	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR || r == -ENXIO || r == -EXDEV)
 		return refuse(walk, RULE_BUNDLE_CHANGED, strerror(-r), ret_error);
 	refuse(walk, RULE_BUNDLE_UNREADABLE, strerror(-r), ret_error);

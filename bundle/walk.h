@@ -32,7 +32,8 @@ DEFINE_CLEANUP(struct walk, walk_free)
 
 /*
  * The next entry, folders before what is in them, names bytewise sorted in each folder.
- * WALK_ENTRY; 0 the end; WALK_E_REFUSED by rule; -errno of reading. @ret_error is filled with both.
+ * WALK_ENTRY; 0 the end; WALK_E_REFUSED by rule; -errno of reading. @ret_error is filled with both,
+ * but for -ENOMEM, -EMFILE and -ENFILE, which are no fault of the bundle.
  */
 int walk_next(struct walk *walk, struct walk_entry *ret, struct wire_error *ret_error);
 

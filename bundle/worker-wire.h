@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between whoever wants a verdict on a bundle, or a copy of one, and outboard-bundle-worker: one
- * job a worker, then it ends. Wire form: base/wire.h. The worker is the less trusted side: it has
- * read the bundle. The caller sends in this order, the worker answers once, and may do so early.
+ * Between whoever wants a verdict on a bundle and outboard-bundle-worker: one job a worker, then it
+ * ends. Wire form: base/wire.h. The worker is the less trusted side: it has read the bundle. The
+ * caller sends in this order, the worker answers once, and may do so early to refuse.
  *
- *   BEGIN  TEAM*  REVOKED*  ENTRY*  END          ->  ACCEPTED or REFUSED        ("verify")
- *                                                ->  COPIED or REFUSED          ("copy")
- *
- * "copy" is sent nothing; it finds its two folders as descriptors 4 and 5.
+ *   BEGIN  TEAM*  REVOKED*  ENTRY*  END          ->  ACCEPTED or REFUSED
  */
 #ifndef OB_BUNDLE_WORKER_WIRE_H
 #define OB_BUNDLE_WORKER_WIRE_H
@@ -16,8 +13,6 @@
 #include "bundle/bundle.h"
 
 #define WORKER_SOCKET_FD 3
-#define WORKER_SOURCE_FD 4
-#define WORKER_TARGET_FD 5
 
 enum {
 	/* caller to worker */
@@ -31,7 +26,6 @@ enum {
 	/* worker to caller */
 	WORKER_ACCEPTED = 32, /* struct bundle_info */
 	WORKER_REFUSED = 33,  /* struct worker_refused */
-	WORKER_COPIED = 34,   /* no body */
 };
 
 #define WORKER_TEAM_TEXT_MAX 8192u
@@ -66,7 +60,8 @@ struct worker_entry {
 static_assert(sizeof(struct worker_entry) == 24, "wire");
 
 struct worker_refused {
-	int32_t status; /* 0: by rule; -errno: of reading or writing, the rule says which */
+	int32_t status; /* 0: by rule; -errno: of reading, by rule as well; or a trouble of our
+			 * own, and error has no rule */
 	uint32_t reserved;
 	struct wire_error error;
 };

@@ -62,6 +62,15 @@ static int refuse(const struct verdict *verdict, enum rule_id rule, const char *
 	return 1;
 }
 
+/* @r, which reading @path has said; memory that is short says nothing of the bundle. */
+static int unreadable(
+	const struct verdict *verdict, const char *path, int r, struct wire_error *error)
+{
+	if (r != -ENOMEM)
+		refuse(verdict, RULE_BUNDLE_UNREADABLE, path, strerror(-r), error);
+	return r;
+}
+
 int verdict_new(const struct worker_begin *begin, struct verdict **ret, struct wire_error *error)
 {
 	struct verdict *verdict = calloc(1, sizeof *verdict);
@@ -167,7 +176,7 @@ static int hold(struct verdict *verdict, const char *path, int fd, struct wire_e
 							     : RULE_SIGNATURE_MALFORMED,
 			path, "it is larger than any of its kind may be", error);
 	if (r < 0)
-		return refuse(verdict, RULE_BUNDLE_UNREADABLE, path, strerror(-r), error);
+		return unreadable(verdict, path, r, error);
 	return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
 }
 
@@ -183,8 +192,7 @@ static int hash_file(struct verdict *verdict, struct file *file, int fd, struct 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return refuse(verdict, RULE_BUNDLE_UNREADABLE, file->path, strerror(errno),
-				error);
+			return unreadable(verdict, file->path, -errno, error);
 		if (bytes == 0)
 			file->elf_type = elf_type(verdict->chunk, (size_t)n);
 		bytes += (uint64_t)n;

@@ -13,7 +13,10 @@
 
 #define SHA256_BYTES_ 32
 
-/* 0; 1: refused, error filled. Everything here returns that, or -ENOMEM. */
+/*
+ * 0; 1: refused, error filled. Everything here returns that, or -errno: of reading a file, with the
+ * error filled, or a trouble of our own such as -ENOMEM, with an error that has no rule.
+ */
 
 /* ---- info.c: Info.plist ----------------------------------------------------------------------- */
 
