@@ -48,7 +48,14 @@ cp -rT "$work/new/apps.app" "$app"
 until_property "does not come up" $id reason '^rolled back'
 until_property "the old one is back" $id running_version '^3.0/1$'
 until_property "and says why" $id state '^activated_enabled$'
-expect "its last error" 'supervision.not-up' "$(property $id last_error)"
+expect "its last error" 'supervision.not-up.*(Aborted|SIGABRT|signal 6)' "$(property $id last_error | tr '\n' ' ')"
+
+# One that ends well, and before it counts as up, has not come up, either.
+make 4.1-1 agent-brief
+cp -rT "$work/new/apps.app" "$app"
+until_property "does not come up" $id last_error 'does not come up: .*0'
+until_property "the old one is back" $id running_version '^3.0/1$'
+until_property "and is what counts" $id state '^activated_enabled$'
 pid=$(running_pid $id)
 
 # More rights than were approved: it waits, the older one runs on.

@@ -161,7 +161,12 @@ static void test_late(void **state)
 
 	double_unlisten(server);
 	request = submitted(AGENT);
-	usleep(50000);
+	/* it has looked, has found nobody, and will look again */
+	pthread_mutex_lock(&manager.lock);
+	assert_int_equal(manager.phase, PHASE_CLOSED);
+	assert_int_equal(manager.why_closed, -ENOENT);
+	assert_true(manager.next_attempt_ns > 0);
+	pthread_mutex_unlock(&manager.lock);
 	assert_int_equal(calls_count(), 0);
 	double_listen(server);
 	double_meet(server);

@@ -4,6 +4,7 @@
  * each, added again after a restart, and silent from the moment that remove has returned.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -232,22 +233,35 @@ static void test_remove_inside(void **state)
 	assert_int_equal(calls_count(), 1);
 }
 
-static pthread_barrier_t entered, leave;
+static pthread_barrier_t entered;
 
+static bool is_listed(const ob_system_extensions_observation_t *observation)
+{
+	const ob_system_extensions_observation_t *at = manager.observations;
+
+	while (at && at != observation)
+		at = at->next;
+	return at != NULL;
+}
+
+/*
+ * Runs until it is being removed. remove_observer() holds the lock from the mark to the end, but for
+ * when it waits: so it waits for this one if the observation is still in the list.
+ */
 static void slow(const os_system_extension_info_t *info, void *context)
 {
 	struct adding *adding = context;
+	bool removed = false;
 
 	pthread_barrier_wait(&entered);
-	pthread_barrier_wait(&leave);
-	usleep(20000);
-	adding->result = 17;
-}
-
-static void *let_go(void *data)
-{
-	pthread_barrier_wait(&leave);
-	return NULL;
+	while (!removed) {
+		sched_yield();
+		pthread_mutex_lock(&manager.lock);
+		removed = adding->observation->removed;
+		if (removed)
+			adding->result = is_listed(adding->observation) ? 17 : 18;
+		pthread_mutex_unlock(&manager.lock);
+	}
 }
 
 /* remove returns after the callback that runs, so that its context may go. */
@@ -257,22 +271,17 @@ static void test_remove_waits(void **state)
 		.system_extension_will_become_enabled = slow };
 	struct double_server *server = *state;
 	struct adding adding = { .observer = &slow_one };
-	pthread_t thread;
 
 	pthread_barrier_init(&entered, NULL, 2);
-	pthread_barrier_init(&leave, NULL, 2);
 	begin(&adding);
 	double_meet(server);
 	say_status(server, 1, 0);
 	assert_int_equal(finish(&adding), 0);
 	say_event(server, WORKSPACE_WILL_BECOME_ENABLED);
 	pthread_barrier_wait(&entered);
-	assert_int_equal(pthread_create(&thread, NULL, let_go, NULL), 0);
 	os_system_extensions_workspace_remove_observer(adding.observation);
 	assert_int_equal(adding.result, 17);
-	pthread_join(thread, NULL);
 	pthread_barrier_destroy(&entered);
-	pthread_barrier_destroy(&leave);
 }
 
 static void test_misuse(void **state)

@@ -210,7 +210,11 @@ static int stop(void **state)
 	return 0;
 }
 
-/* The one event that nobody is told of. */
+/*
+ * The one event that nobody is told of: that another process, here outboardd, has reaped its child. A
+ * pidfd says that the child has ended, and of reaping only from Linux 6.9 on; so the number is asked
+ * for, a millisecond apart.
+ */
 static void await_reaped(pid_t pid)
 {
 	const struct timespec moment = { .tv_nsec = 1000000 };

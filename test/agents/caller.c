@@ -6,6 +6,7 @@
  * ends without an answer is followed by another one: the question was not lost, it is asked again.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,18 @@ static pid_t ask(const char *service, int *fd)
 	return 0;
 }
 
+/*
+ * Between two questions: until the copy that has answered closes the connection, which is when the
+ * next question is worth most, or 10 ms. These are a pace, and wait for nothing: without it all
+ * questions would be asked before the first upgrade.
+ */
+static void await_end(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
+
+	poll(&poll_fd, 1, 10);
+}
+
 /* 0: by the newest copy that was seen, or by a newer one. */
 static int note(pid_t pid)
 {
@@ -101,8 +114,7 @@ int main(int argc, char **argv)
 		}
 		took = now_ms() - began;
 		longest = took > longest ? took : longest;
-		/* asking goes on for as long as the upgrades take */
-		usleep(10000);
+		await_end(fd);
 	}
 	printf("asked %d answered %d copies %zu longest %.0f ms\n", asked - 1, asked - 1, n_copies,
 		longest);

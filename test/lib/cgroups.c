@@ -280,8 +280,10 @@ static int children(const char *path, int (*visit)(const char *path, void *conte
 }
 
 /*
- * v1 has no event for "empty", and a killed process stays in its folder until it has been taken
- * apart; so rmdir(2) itself is asked, a millisecond apart, until @until.
+ * v1 has no event for "empty": its only one is release_agent, a program that the machine's first
+ * process would start. And a killed process stays in its folder until it has been taken apart, which
+ * is after its pidfd has said that it ended. So rmdir(2) itself is asked, a millisecond apart, until
+ * @until.
  */
 static int folder_remove(const char *path, void *context)
 {
