@@ -78,70 +78,112 @@ struct binary {
 	const unsigned char *table;
 	uint64_t n_objects;
 	unsigned offset_bytes, reference_bytes;
-	unsigned budget; /* objects that may be looked at: a small file can name one many times */
+	unsigned budget;   /* objects that may be looked at: a small file can name one many times */
+	enum rule_id rule; /* what it is refused for */
+	const char *why;
 };
 
-static int binary_depth_ok(struct binary *binary, uint64_t object, unsigned depth);
+/* The high half of an object's first byte; the low half is a count, or says that one follows. */
+enum { OBJECT_ASCII = 0x5, OBJECT_UTF16 = 0x6, OBJECT_ARRAY = 0xa, OBJECT_DICTIONARY = 0xd };
+#define COUNT_FOLLOWS 0xf
 
-static int children_depth_ok(
+static bool binary_object_ok(struct binary *binary, uint64_t object, unsigned depth);
+
+static bool because(struct binary *binary, enum rule_id rule, const char *why)
+{
+	binary->rule = rule;
+	binary->why = why;
+	return false;
+}
+
+static bool children_ok(
 	struct binary *binary, const unsigned char *at, uint64_t count, unsigned depth)
 {
 	uint64_t i;
 
 	if (count > binary->bytes / binary->reference_bytes ||
 		(size_t)(binary->data + binary->bytes - at) < count * binary->reference_bytes)
-		return 0;
+		return because(binary, RULE_INFO_MALFORMED, "it was cut: a collection has no end");
 	for (i = 0; i < count; i++)
-		if (!binary_depth_ok(binary,
+		if (!binary_object_ok(binary,
 			    big_endian(at + i * binary->reference_bytes, binary->reference_bytes),
 			    depth + 1))
-			return 0;
-	return 1;
+			return false;
+	return true;
+}
+
+/* libplist ends the process over a key with a NUL in it, and a value would be read but to there. */
+static bool string_ok(
+	struct binary *binary, const unsigned char *at, uint64_t count, unsigned unit_bytes)
+{
+	uint64_t i;
+
+	if (count > (size_t)(binary->data + binary->bytes - at) / unit_bytes)
+		return because(binary, RULE_INFO_MALFORMED, "it was cut: a string has no end");
+	for (i = 0; i < count; i++)
+		if (big_endian(at + i * unit_bytes, unit_bytes) == 0)
+			return because(binary, RULE_INFO_ENCODING, "it holds a NUL");
+	return true;
+}
+
+/* Where the content of the object at *@at begins, and how many things are in it. */
+static bool take_count(struct binary *binary, const unsigned char **at, uint64_t *ret_count)
+{
+	const unsigned char *end = binary->data + binary->bytes, *count = *at + 1;
+	size_t width;
+
+	*ret_count = **at & 0xf;
+	*at = count;
+	if (*ret_count != COUNT_FOLLOWS)
+		return true;
+	if (count >= end || *count >> 4 != 1 || (*count & 0xf) > 3)
+		return because(binary, RULE_INFO_MALFORMED, "a count in it is none");
+	width = 1u << (*count & 0xf);
+	if ((size_t)(end - count) < 1 + width)
+		return because(binary, RULE_INFO_MALFORMED, "it was cut: a count has no end");
+	*ret_count = big_endian(count + 1, width);
+	*at = count + 1 + width;
+	return true;
 }
 
 /* Recursion here is bounded by PLIST_DEPTH_MAX, its work by the budget. */
-static int binary_depth_ok(struct binary *binary, uint64_t object, unsigned depth)
+static bool binary_object_ok(struct binary *binary, uint64_t object, unsigned depth)
 {
 	const unsigned char *at;
 	uint64_t offset, count;
+	unsigned type;
 
-	if (depth > PLIST_DEPTH_MAX || object >= binary->n_objects || binary->budget-- == 0)
-		return 0;
+	if (depth > PLIST_DEPTH_MAX || binary->budget-- == 0)
+		return because(
+			binary, RULE_INFO_TOO_DEEP, "it is nested too deeply, or goes in circles");
+	if (object >= binary->n_objects)
+		return because(binary, RULE_INFO_MALFORMED, "it names an object that is not there");
 	offset = big_endian(binary->table + object * binary->offset_bytes, binary->offset_bytes);
 	if (offset >= binary->bytes)
-		return 0;
+		return because(binary, RULE_INFO_MALFORMED, "an object lies behind its end");
 	at = binary->data + offset;
-	if (*at >> 4 != 0xa && *at >> 4 != 0xd)
-		return 1;
-	count = *at & 0xf;
-	if (count == 0xf) {
-		unsigned width;
-
-		if (offset + 2 > binary->bytes || at[1] >> 4 != 1 || (at[1] & 0xf) > 3)
-			return 0;
-		width = 1u << (at[1] & 0xf);
-		if (offset + 2 + width > binary->bytes)
-			return 0;
-		count = big_endian(at + 2, width);
-		at += 1 + width;
-	}
-	if (*(binary->data + offset) >> 4 == 0xd) {
-		if (count > UINT32_MAX)
-			return 0;
-		count *= 2;
-	}
-	return children_depth_ok(binary, at + 1, count, depth);
+	type = *at >> 4;
+	if (type != OBJECT_ASCII && type != OBJECT_UTF16 && type != OBJECT_ARRAY &&
+		type != OBJECT_DICTIONARY)
+		return true;
+	if (!take_count(binary, &at, &count))
+		return false;
+	if (type == OBJECT_ASCII || type == OBJECT_UTF16)
+		return string_ok(binary, at, count, type == OBJECT_UTF16 ? 2 : 1);
+	if (type == OBJECT_DICTIONARY && count > UINT32_MAX)
+		return because(binary, RULE_INFO_MALFORMED, "a dictionary is larger than the file");
+	return children_ok(binary, at, type == OBJECT_DICTIONARY ? 2 * count : count, depth);
 }
 
-static int binary_ok(const char *text, size_t bytes, const char **ret_why)
+static int check_binary(const char *text, size_t bytes, const char *path, struct wire_error *error)
 {
 	struct binary binary = { .data = (const unsigned char *)text, .budget = 100000 };
+	const char *cut = "its trailer does not fit: it was cut";
 	const unsigned char *trailer;
 	uint64_t table, root;
 
-	*ret_why = "its trailer does not fit: it was cut";
 	if (bytes < 8 + 32)
-		return 0;
+		return refuse(RULE_INFO_MALFORMED, path, cut, error);
 	trailer = (const unsigned char *)text + bytes - 32;
 	binary.bytes = bytes - 32;
 	binary.offset_bytes = trailer[6];
@@ -152,23 +194,15 @@ static int binary_ok(const char *text, size_t bytes, const char **ret_why)
 	if (binary.offset_bytes < 1 || binary.offset_bytes > 8 || binary.reference_bytes < 1 ||
 		binary.reference_bytes > 8 || table > binary.bytes || binary.n_objects > bytes ||
 		binary.n_objects * binary.offset_bytes > binary.bytes - table)
-		return 0;
+		return refuse(RULE_INFO_MALFORMED, path, cut, error);
 	binary.table = binary.data + table;
-	*ret_why = "it is nested too deeply, or goes in circles";
-	return binary_depth_ok(&binary, root, 0);
+	if (!binary_object_ok(&binary, root, 0))
+		return refuse(binary.rule, path, binary.why, error);
+	return 0;
 }
 
-static int check(
-	const char *text, size_t bytes, const char *path, bool binary, struct wire_error *error)
+static int check_xml(const char *text, size_t bytes, const char *path, struct wire_error *error)
 {
-	const char *why;
-
-	if (binary) {
-		if (binary_ok(text, bytes, &why))
-			return 0;
-		return refuse(str_starts(why, "its") ? RULE_INFO_MALFORMED : RULE_INFO_TOO_DEEP,
-			path, why, error);
-	}
 	if (utf8_good_bytes(text, bytes) != bytes)
 		return refuse(RULE_INFO_ENCODING, path, "it holds bytes that are no UTF-8", error);
 	if (memchr(text, '\0', bytes))
@@ -193,7 +227,7 @@ int plist_read(
 
 	if (bytes > BUNDLE_PLIST_BYTES_MAX)
 		return refuse(RULE_INFO_TOO_LARGE, path, "more than 1 MiB", error);
-	r = check(text, bytes, path, binary, error);
+	r = binary ? check_binary(text, bytes, path, error) : check_xml(text, bytes, path, error);
 	if (r != 0)
 		return r;
 	if (binary)
