@@ -174,17 +174,29 @@ static int remove_all(const char *path)
 	return nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
 }
 
+static void undo_move(void)
+{
+	const struct move *move = &moves[--n_moves];
+
+	if (!move->from[0])
+		remove_all(scene_path(move->to));
+	else if (renameat(scene.root_fd, move->to, scene.root_fd, move->from) < 0)
+		fail_msg("%s does not come back: %s", move->from, strerror(errno));
+}
+
 void scene_undo(void)
 {
-	while (n_moves > 0) {
-		const struct move *move = &moves[--n_moves];
+	while (n_moves > 0)
+		undo_move();
+}
 
-		if (move->from[0])
-			assert_int_equal(
-				renameat(scene.root_fd, move->to, scene.root_fd, move->from), 0);
-		else
-			remove_all(scene_path(move->to));
-	}
+void scene_undo_one(void)
+{
+	bool made = !moves[n_moves - 1].from[0];
+
+	undo_move();
+	if (made && n_moves > 0 && streq(moves[n_moves - 1].from, moves[n_moves].to))
+		undo_move();
 }
 
 /* ---- parts ------------------------------------------------------------------------------------ */
@@ -238,20 +250,27 @@ static void make_bundle(const char *bundle, const char *identifier, const char *
 	scene_file(path, program, bytes, 0755);
 }
 
-int scene_begin(void **state)
+void scene_set_key(const struct secret_key *key)
 {
 	char public[57];
 
+	scene.key = *key;
+	key_public(key, public);
+	assert_int_equal(key_team_id(public, scene.team), 0);
+}
+
+int scene_begin(void **state)
+{
+	struct secret_key key;
+
 	STR_PUT(scene.root, "/tmp/test-bundle-XXXXXX");
 	if (!mkdtemp(scene.root) || setenv("OUTBOARD_ROOT", scene.root, 1) < 0 ||
-		key_generate(&scene.key) < 0)
+		key_generate(&key) < 0)
 		return -1;
 	scene.root_fd = open(scene.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (scene.root_fd < 0 || mkdirat(scene.root_fd, "stash", 0755) < 0)
 		return -1;
-	key_public(&scene.key, public);
-	if (key_team_id(public, scene.team) < 0)
-		return -1;
+	scene_set_key(&key);
 	make_bundle(SCENE_APP, "org.example.app", "APPL");
 	scene_text(SCENE_DATA, "some data\n");
 	scene_text(SCENE_OTHER, "more data\n");

@@ -52,6 +52,9 @@ void scene_sign_all(void); /* the extension, then the app, with what each is ent
 /* The team's file, with what it may grant; NULL: what the scene needs. */
 void scene_team(const char *entitlements);
 void scene_undo(void);
+void scene_undo_one(void); /* the last call alone, when it made one file */
+/* Whose signatures are made and whose team is registered from now on; not undone. */
+void scene_set_key(const struct secret_key *key);
 
 /* ---- parts ------------------------------------------------------------------------------------ */
 
