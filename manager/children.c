@@ -35,7 +35,7 @@ struct children {
 	int fd;
 	children_ended_t ended;
 	void *context;
-	bool begun;
+	bool begun, pinged;
 	uint64_t last_id;
 	const struct parent_child *answer; /* to the SPAWN that is waited for */
 
@@ -137,12 +137,19 @@ static int on_spawned(void *context, struct wire_packet *packet)
 	return 0;
 }
 
-/* The end of a child is told from the loop, never from within a call of the manager's. */
-static int tell_ended(sd_event_source *source, void *context)
+/*
+ * What is done from the loop, never from within a call of the manager's: telling the end of a child,
+ * and answering the parent, to which a PONG says that the loop has been reached.
+ */
+static int on_later(sd_event_source *source, void *context)
 {
 	struct children *children = context;
 	size_t i;
+	int r = children->pinged ? wire_send(children->fd, PARENT_PONG, 0, 0, NULL, 0, NULL, 0) : 0;
 
+	children->pinged = false;
+	if (r < 0)
+		return sd_event_exit(children->event, r == -EPIPE ? 0 : 1);
 	for (i = 0; i < PARENT_CHILDREN_MAX; i++) {
 		struct child *child = children->child[i];
 
@@ -169,7 +176,8 @@ static int on_ping(void *context, struct wire_packet *packet)
 {
 	struct children *children = context;
 
-	return wire_send(children->fd, PARENT_PONG, 0, 0, NULL, 0, NULL, 0);
+	children->pinged = true;
+	return sd_event_source_set_enabled(children->later, SD_EVENT_ONESHOT);
 }
 
 #define ROW(type_, struct_, n_fds, handler_)                                                      \
@@ -232,15 +240,15 @@ int children_new(sd_event *event, int parent_fd, children_ended_t ended, void *c
 	children->ended = ended;
 	children->context = context;
 	children->event = sd_event_ref(event);
+	r = sd_event_add_defer(event, &children->later, on_later, children);
+	if (r < 0)
+		return r;
 	while (!children->begun) {
 		r = step(children, ANSWER_MSEC);
 		if (r < 0)
 			return r == -EAGAIN ? -ETIMEDOUT : r;
 	}
-	r = sd_event_add_defer(event, &children->later, tell_ended, children);
-	if (r >= 0)
-		r = sd_event_add_io(
-			event, &children->source, parent_fd, EPOLLIN, on_readable, children);
+	r = sd_event_add_io(event, &children->source, parent_fd, EPOLLIN, on_readable, children);
 	if (r < 0)
 		return r;
 	*ret = TAKE(children);

@@ -72,6 +72,14 @@ static int watch(int fd, uint32_t events)
 	return epoll_ctl(parent.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+void parent_ready(void)
+{
+	if (parent.told_ready || parent.ending)
+		return;
+	parent.told_ready = true;
+	notify_system("READY=1");
+}
+
 /* What the dead manager had not read yet is not lost: it goes where our own lines go. */
 static void pass_log_on(void)
 {
@@ -96,6 +104,7 @@ static void manager_ended(int code, int status)
 	pass_log_on();
 	if (parent.ending)
 		return;
+	parent_ready();
 	parent.quick_deaths = now - parent.manager_start_usec < SECOND_USEC
 		? parent.quick_deaths + 1
 		: 0;
@@ -133,8 +142,10 @@ static void start_manager(void)
 		log_failure(LOG_PARENT_MANAGER_START, NULL, r, NULL);
 		if (parent.manager_pid > 0)
 			kill(parent.manager_pid, SIGKILL);
-		else
+		else {
 			parent.restart_at_usec = parent_now_usec() + SECOND_USEC;
+			parent_ready();
+		}
 	}
 }
 
@@ -405,7 +416,6 @@ static int start(void)
 		return 1;
 	}
 	start_manager();
-	notify_system("READY=1");
 	run();
 	return 0;
 }

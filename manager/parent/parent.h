@@ -34,7 +34,7 @@ struct parent {
 	uint64_t manager_start_usec;
 	unsigned quick_deaths; /* in a row, within a second of the start */
 	uint64_t restart_at_usec, stopped_until_usec, pong_until_usec, end_until_usec;
-	bool ending;
+	bool ending, told_ready;
 
 	struct child children[PARENT_CHILDREN_MAX];
 	struct stored stored[PARENT_FDS_MAX];
@@ -52,6 +52,8 @@ int parent_send_all(struct parent *parent);
 /* -EAGAIN: the manager does not read, and the next one has to be told. */
 int parent_child_ended(struct parent *parent, struct child *child, int code, int status);
 
+/* To the service manager, once: the manager is in its loop, or has failed and nobody waits for it. */
+void parent_ready(void);
 uint64_t parent_now_usec(void);
 
 #endif

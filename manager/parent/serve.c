@@ -85,6 +85,7 @@ static int on_pong(void *context, struct wire_packet *got)
 	struct parent *parent = context;
 
 	parent->pong_until_usec = 0;
+	parent_ready();
 	return 0;
 }
 

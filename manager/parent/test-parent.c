@@ -21,6 +21,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -208,6 +209,38 @@ static int stop(void **state)
 	outboardd.manager_fd = fd_close(outboardd.manager_fd);
 	outboardd.reports_fd = fd_close(outboardd.reports_fd);
 	return 0;
+}
+
+/* As a service manager starts it: what it is told comes to notify_fd. */
+static int notify_fd = -1;
+
+static int start_as_service(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/tmp/notify.sock" };
+
+	unlink(address.sun_path);
+	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(notify_fd >= 0);
+	assert_int_equal(bind(notify_fd, (struct sockaddr *)&address, sizeof address), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	start(state);
+	unsetenv("NOTIFY_SOCKET");
+	return 0;
+}
+
+static int stop_service(void **state)
+{
+	notify_fd = fd_close(notify_fd);
+	return stop(state);
+}
+
+static void await_notice(const char *expected)
+{
+	char text[64] = "";
+
+	assert_true(is_ready(notify_fd, WAIT_MSEC));
+	assert_true(recv(notify_fd, text, sizeof text - 1, 0) > 0);
+	assert_string_equal(text, expected);
 }
 
 /*
@@ -437,6 +470,32 @@ static void extensions_outlive_outboardd(void **state)
 	assert_int_equal(given.n_children, 0);
 }
 
+/* Whoever comes after us in the boot may rely on what the manager starts before its loop. */
+static void ready_is_a_manager_in_its_loop(void **state)
+{
+	await_message(outboardd.manager_fd);
+	assert_int_equal(packet.header.type, PARENT_PING);
+	/* the manager asks for something before it has come to its loop */
+	send_spawn(0, 0, 0, "", (const int[]){ STDERR_FILENO }, 1);
+	assert_false(is_ready(notify_fd, 0));
+	answer_ping();
+	await_notice("READY=1");
+	/* said once, whatever comes after */
+	kill_manager();
+	await_message(outboardd.manager_fd);
+	answer_ping();
+	kill(outboardd.pid, SIGTERM);
+	await_notice("STOPPING=1");
+}
+
+/* A manager that fails must not hold up the boot. */
+static void ready_when_the_manager_fails(void **state)
+{
+	assert_false(is_ready(notify_fd, 0));
+	kill_manager();
+	await_notice("READY=1");
+}
+
 static void is_replaced_within(int msec)
 {
 	pid_t old = outboardd.manager_pid;
@@ -594,6 +653,10 @@ int main(int argc, char **argv)
 		TEST(spawns_that_do_not_fit_are_refused),
 		TEST(a_new_manager_gets_everything),
 		TEST(extensions_outlive_outboardd),
+#define SERVICE(name) cmocka_unit_test_setup_teardown(name, start_as_service, stop_service)
+		SERVICE(ready_is_a_manager_in_its_loop),
+		SERVICE(ready_when_the_manager_fails),
+#undef SERVICE
 		TEST(a_stopped_manager_is_replaced),
 		TEST(a_full_queue_holds_nobody_up),
 		TEST(a_manager_that_does_not_answer_is_replaced),
