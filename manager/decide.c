@@ -267,24 +267,33 @@ static void drop_pending(struct extension *extension)
 }
 
 /* A new version of one that is switched off is put in its place, and is switched off. */
-static void replace_disabled(struct request *request, struct extension *old)
+static int replace_switched_off(struct extension *extension, struct extension *old)
 {
-	struct extension *extension = request->extension;
+	char reason[REASON_BYTES];
 	const struct transition both[] = {
 		{ old, STATE_TERMINATING_FOR_UNINSTALL, "replaced by a newer version" },
-		{ extension, STATE_ACTIVATED_DISABLED, old->reason },
+		{ extension, STATE_ACTIVATED_DISABLED, reason },
 	};
 	int r;
 
+	STR_PUT(reason, old->reason); /* the first one of them overwrites it */
 	extension->wanted = old->wanted;
 	extension->switched_off = old->switched_off;
-	r = transition_all(request->manager, both, ARRAY_SIZE(both));
+	r = transition_all(extension->manager, both, ARRAY_SIZE(both));
+	if (r == 0)
+		supervise_stop(old);
+	return r;
+}
+
+static void replace_disabled(struct request *request, struct extension *old)
+{
+	int r = replace_switched_off(request->extension, old);
+
 	if (r < 0) {
 		request_refuse_errno(request, r, "it cannot be replaced");
 		return;
 	}
 	request->owns = false;
-	supervise_stop(old);
 	request_finish(request, 0);
 }
 
@@ -381,12 +390,26 @@ static int wait_for_reboot(struct extension *extension)
 	return r;
 }
 
+static int replace(struct extension *extension, struct extension *old)
+{
+	struct transition both[2];
+	int r;
+
+	plan(extension, old, &both[0], &both[1]);
+	r = transition_all(extension->manager, both, 2);
+	if (r < 0)
+		return r;
+	drop_pending(extension);
+	supervise_stop(old);
+	if (extension->state == STATE_ACTIVATED_ENABLING)
+		supervise_start(extension);
+	return 0;
+}
+
 int activate_go(struct extension *extension)
 {
-	struct manager *manager = extension->manager;
 	struct extension *old = extension_active(
-		manager, extension->info.team, extension->info.identifier);
-	struct transition both[2];
+		extension->manager, extension->info.team, extension->info.identifier);
 	int r;
 
 	extension->wanted = true;
@@ -401,13 +424,18 @@ int activate_go(struct extension *extension)
 	}
 	if (extension->info.flags & BUNDLE_REBOOT_REQUIRED && old->state == STATE_ACTIVATED_ENABLED)
 		return wait_for_reboot(extension);
-	plan(extension, old, &both[0], &both[1]);
-	r = transition_all(manager, both, 2);
-	if (r < 0)
-		return r;
-	drop_pending(extension);
-	supervise_stop(old);
-	if (extension->state == STATE_ACTIVATED_ENABLING)
-		supervise_start(extension);
-	return 0;
+	return replace(extension, old);
+}
+
+int activate_after_reboot(struct extension *extension)
+{
+	struct extension *old = extension_active(
+		extension->manager, extension->info.team, extension->info.identifier);
+
+	if (!old)
+		return activate_go(extension);
+	/* what was said last holds: the older one was switched off while this one waited */
+	if (!old->wanted)
+		return replace_switched_off(extension, old);
+	return replace(extension, old);
 }

@@ -231,6 +231,8 @@ int activate_same(struct request *request, struct extension *extension);
 void activate_decide(struct request *request);
 /* The extension may run: make it the active copy, by start, upgrade or at the next boot. */
 int activate_go(struct extension *extension);
+/* The same at the boot for which it has waited: none of its processes is left. */
+int activate_after_reboot(struct extension *extension);
 
 void remove_begin(struct request *request);
 /* All copies of that (team, identifier): stop, remove. Number of copies. */

@@ -62,24 +62,12 @@ static void check_staged(struct extension *extension)
 		remove_one(extension, "its staged copy is missing");
 }
 
-/* What waited for the next boot, at that boot: the old copy goes, the new one takes its place. */
+/* What waited for the next boot, at that boot: an upgrade like any other, of an old copy that has ended. */
 static void after_reboot(struct extension *extension)
 {
-	struct manager *manager = extension->manager;
-	struct extension *old = extension_active(
-		manager, extension->info.team, extension->info.identifier);
-	struct transition both[2];
-	size_t n = 0;
-
-	if (extension->state != STATE_ACTIVATED_WAITING_TO_UPGRADE_ON_REBOOT ||
-		streq(extension->boot_id, manager->boot_id))
-		return;
-	if (old)
-		both[n++] = (struct transition){ old, STATE_TERMINATING_FOR_UNINSTALL,
-			"replaced at boot" };
-	both[n++] = (struct transition){ extension, STATE_ACTIVATED_ENABLING, NULL };
-	if (transition_all(manager, both, n) == 0 && old)
-		supervise_stop(old);
+	if (extension->state == STATE_ACTIVATED_WAITING_TO_UPGRADE_ON_REBOOT &&
+		!streq(extension->boot_id, extension->manager->boot_id))
+		activate_after_reboot(extension);
 }
 
 /* Nothing was moving in this state but our own attention: go on with it. */

@@ -70,6 +70,7 @@ static size_t add_replaced(struct extension *extension, struct transition *trans
 void supervise_ready(struct extension *extension)
 {
 	struct transition transitions[4];
+	char reason[REASON_BYTES];
 	size_t n, i;
 
 	if (extension->process != PROCESS_STARTING)
@@ -78,7 +79,10 @@ void supervise_ready(struct extension *extension)
 	set_timer(extension, 0);
 	if (extension->state == STATE_ACTIVATED_ENABLING) {
 		n = add_replaced(extension, transitions, 3);
-		transitions[n++] = (struct transition){ extension, STATE_ACTIVATED_ENABLED, NULL };
+		/* why it was started stays: that it was rolled back, that a registry was lost */
+		STR_PUT(reason, extension->reason);
+		transitions[n++] = (struct transition){ extension, STATE_ACTIVATED_ENABLED,
+			reason };
 		if (transition_all(extension->manager, transitions, n) < 0) {
 			/* tried again when the state's deadline comes */
 			extension->process = PROCESS_STARTING;

@@ -47,7 +47,8 @@ make 4.0-1 agent-crash
 cp -rT "$work/new/apps.app" "$app"
 until_property "does not come up" $id reason '^rolled back'
 until_property "the old one is back" $id running_version '^3.0/1$'
-until_property "and says why" $id state '^activated_enabled$'
+until_property "the old one is up" $id state '^activated_enabled$'
+expect "and says why" '^rolled back: version 4.0' "$(property $id reason)"
 expect "its last error" 'supervision.not-up.*(Aborted|SIGABRT|signal 6)' "$(property $id last_error | tr '\n' ' ')"
 
 # One that ends well, and before it counts as up, has not come up, either.

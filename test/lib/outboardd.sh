@@ -56,7 +56,7 @@ outboardd_stop() {
 
 property() { # IDENTIFIER NAME: of the active copy, or else of the newest
 	outboardctl list --json 2>>"$log" | jq -r --arg id "$1" --arg name "$2" \
-		'[.[] | select(.identifier == $id)] | sort_by(.active) | last | .[$name] // empty'
+		'[.[] | select(.identifier == $id)] | sort_by(.active) | last | .[$name] | values'
 }
 
 monitor_start() { exec {monitor_fd}< <(exec outboardctl monitor --json 2>&1); }
