@@ -4,34 +4,59 @@
 # Before the reboot, in the guest, once its system is up. boot-1.sh TOP BUILD
 set -u
 top=$1 build=$2
+# shellcheck source=test/lib/outboardd.sh
 source "$top/test/lib/outboardd.sh"
 unset OUTBOARD_LIBEXEC # what is installed
+# shellcheck source=test/reboot/guest.sh
+source "$top/test/reboot/guest.sh"
 
 await-path --seconds 60 /run/outboard/control.sock || fail "outboardd" "its control socket" "none"
 cat /proc/sys/kernel/random/boot_id >/root/boot-id
+expect "what systemd says of the unit" '.' "$(systemd-analyze verify --man=no outboardd.service 2>&1)" not
 
-activate() { # NAME
-	outboardctl activate "/opt/$1.app" >>"$log" 2>&1 || fail "activate $1" "exit 0" "$(tail -n 1 "$log")"
-	until_property "$1" "org.example.$1.agent" awaiting_approval true
+ask() { # NAME: alice's app asks
+	app_start alice "/opt/$1.app/Contents/MacOS/app" activate "$(id "$1")"
+	app_await '^needs-approval$'
 }
 
 for name in Kept Off Later; do
-	activate $name
-	outboardctl approve "org.example.$name.agent" --yes >>"$log" 2>&1 ||
+	ask $name
+	outboardctl approve "$(id $name)" --yes >>"$log" 2>&1 ||
 		fail "approve $name" "exit 0" "$(tail -n 1 "$log")"
-	until_property $name "org.example.$name.agent" running true
+	app_await '^finished 0$'
+	app_ended 0
 done
-outboardctl disable org.example.Off.agent >>"$log" 2>&1 || fail "disable" "exit 0" "$(tail -n 1 "$log")"
-until_property Off org.example.Off.agent running false
-activate Waiting
+outboardctl disable "$(id Off)" >>"$log" 2>&1 || fail "disable" "exit 0" "$(tail -n 1 "$log")"
+ask Waiting
+app_kill
+until_table "before the upgrade" '^Kept 1 activated_enabled .* restarts 0 ' \
+	'^Later 1 activated_enabled .* restarts 0 ' '^Off 1 activated_disabled running  pid 0 ' \
+	'^Waiting 1 activated_waiting_for_user running  pid 0 '
+before=$(grep -E '^(Kept|Later) ' <<<"$table")
 
-# The second version of Later wants a reboot: the first one runs on without a gap.
-pid=$(running_pid org.example.Later.agent)
-rm -rf /opt/Later.app
-cp -r /root/Later.app /opt/
-text=$(outboardctl activate /opt/Later.app --wait 2>&1)
-expect "the answer" 'reboot' "$text"
-[ "$(running_pid org.example.Later.agent)" = "$pid" ] ||
-	fail "the old copy" "pid $pid" "$(running_pid org.example.Later.agent)"
-expect "what runs" '^1\.0' "$(property org.example.Later.agent running_version)"
-outboardctl list
+# The second version of Later wants a reboot: its app is told so, and the first one runs on.
+mv /opt/Later.app /root/old.app
+mv /root/Later.app /opt/
+said=$(as-user alice /opt/Later.app/Contents/MacOS/app activate "$(id Later)" replace)
+expect "the answer" '^finished 1$' "$said"
+goes_on() { # WHEN: the same processes, never started again, and the new copy waits
+	local now
+	now=$(table)
+	expect "Later, $1" '^Later 2 activated_waiting_to_upgrade_on_reboot running  pid 0 ' "$now"
+	now=$(grep -E '^(Kept|Later) 1 ' <<<"$now")
+	[ "$now" = "$before" ] || fail "$1" "$before" "$now"
+	pgrep -f /var/lib/outboard/extensions/ >"$work/pids"
+	[ "$(sed 's/.* pid \([0-9]*\) .*/\1/' <<<"$now" | sort)" = "$(sort "$work/pids")" ] ||
+		fail "$1" "these processes: $now" "$(cat "$work/pids")"
+}
+goes_on "asked for its second version"
+
+# By systemd: what runs goes on, whether outboardd is restarted or killed.
+systemctl restart outboardd || fail "systemctl restart" "exit 0" "$(systemctl status outboardd)"
+goes_on "outboardd restarted"
+main=$(systemctl show -P MainPID outboardd)
+kill -9 "$main"
+await-path --gone --seconds 20 "/proc/$main"
+await-path --seconds 60 /run/outboard/control.sock || fail "outboardd" "its control socket" "none"
+goes_on "outboardd killed"
+table | tee /root/before
