@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# outboardd is killed while an extension is activated, upgraded and taken away: its manager, and every
-# fourth time its parent. Afterwards the request is completed, the registry is whole, one copy is
-# staged, and one process runs. In a scope with users; ROUNDS (12) and SEED from the environment.
+# outboardd is killed while an extension is activated, upgraded and taken away, at random moments: its
+# manager, and every fourth time its parent, or its parent is stopped for a while. Afterwards the
+# request is completed, the registry is whole, one copy is staged, and one process runs. In a scope
+# with users. 20 moments, 200 with OUTBOARD_TEST_SIZE=long; ROUNDS and SEED from the environment.
 # test-kills.sh BUILD
 set -u
 build=$1
@@ -14,6 +15,11 @@ id=org.example.kills.agent app=$opt/kills.app
 seed=${SEED:-$RANDOM}
 RANDOM=$seed
 echo "seed $seed"
+case ${OUTBOARD_TEST_SIZE:-ci} in
+long) rounds=${ROUNDS:-121} ;;
+*) rounds=${ROUNDS:-13} ;;
+esac
+declare -A moments=([manager]=0 [parent]=0 [stop]=0)
 
 copies() { find "$OUTBOARD_ROOT/var/lib/outboard/extensions" -mindepth 1 -maxdepth 1 | wc -l; }
 processes() { pgrep -c -f "$OUTBOARD_ROOT/var/lib/outboard/extensions"; }
@@ -21,13 +27,24 @@ processes() { pgrep -c -f "$OUTBOARD_ROOT/var/lib/outboard/extensions"; }
 kill_one() { # ROUND
 	# any moment of a request: that is what is measured here
 	sleep "0.0$((RANDOM % 10))$((RANDOM % 10))"
-	if [ $(($1 % 4)) = 0 ]; then
+	case $(($1 % 4)) in
+	0)
 		kill -9 "$outboardd_pid"
 		wait "$outboardd_pid" 2>/dev/null
 		outboardd_start
-	else
+		moments[parent]=$((moments[parent] + 1))
+		;;
+	2)
+		kill -STOP "$outboardd_pid"
+		sleep "0.$((RANDOM % 10))" # stopped: what is measured
+		kill -CONT "$outboardd_pid"
+		moments[stop]=$((moments[stop] + 1))
+		;;
+	*)
 		outboardd_kill_manager
-	fi
+		moments[manager]=$((moments[manager] + 1))
+		;;
+	esac
 }
 
 request() { # USER KIND: its app is told the end, whoever is killed
@@ -42,7 +59,7 @@ ended() { # WHAT
 
 outboardd_start
 team_start kills
-for ((round = 1; round <= ${ROUNDS:-12}; round++)); do
+for ((round = 1; round <= rounds; round++)); do
 	app_install "$work/new" kills "$round.0-1" "$agents/agent-silent" \
 		NSEndpointSecurityMachServiceName=org.example.kills
 	rm -rf "$work/old.app"
@@ -76,4 +93,4 @@ done
 outboardctl uninstall $id >>"$log" 2>&1 || fail "uninstall" "exit 0" "$(tail -n 1 "$log")"
 until_property "removed" $id identifier '^$'
 outboardd_stop
-echo "ok"
+echo "manager killed ${moments[manager]} times, parent ${moments[parent]}, parent stopped ${moments[stop]}"
