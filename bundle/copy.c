@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,9 +29,19 @@ struct copy {
 	struct wire_error *error;
 };
 
+static const char *full_path(
+	const struct copy *copy, const char *name, char buffer[static 2 * PATH_MAX])
+{
+	snprintf(buffer, 2 * PATH_MAX, "%s/%s", copy->path, name);
+	return buffer;
+}
+
 static int unreadable(struct copy *copy, const char *name, int r)
 {
-	rule_error(copy->error, RULE_BUNDLE_UNREADABLE, name, strerror(-r), NULL);
+	char buffer[2 * PATH_MAX];
+
+	rule_error(copy->error, RULE_BUNDLE_UNREADABLE, full_path(copy, name, buffer), strerror(-r),
+		NULL);
 	return r;
 }
 
@@ -44,7 +56,10 @@ static int unwritable(struct copy *copy, int r)
 
 static int changed(struct copy *copy, const char *name)
 {
-	rule_error(copy->error, RULE_BUNDLE_CHANGED, name, "its size is another one", NULL);
+	char buffer[2 * PATH_MAX];
+
+	rule_error(copy->error, RULE_BUNDLE_CHANGED, full_path(copy, name, buffer),
+		"its size is another one", NULL);
 	return 1;
 }
 

@@ -97,7 +97,7 @@ copy(const struct request *request, int target_fd, int result_fd, pid_t parent)
 	if (getppid() != parent)
 		_exit(1);
 	copied.result = bundle_copy(
-		request->source_fd, target_fd, request->app_path, &copied.error);
+		request->source_fd, target_fd, request->extension->origin_path, &copied.error);
 	_exit(fd_write_all(result_fd, &copied, sizeof copied) < 0);
 }
 

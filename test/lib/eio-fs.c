@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A disk that is broken in places: passes a folder through, to be read only, and answers EIO to every
+ * read of the files that are named. It returns when the file system is mounted, and ends when it is
+ * unmounted; 77 where there is no FUSE.
+ *
+ *   eio-fs [--while FILE] FOLDER MOUNT-POINT NAME...
+ *
+ * FOLDER/NAME is a broken file; with --while only as long as FILE exists, so that a disk can be
+ * mended while it is mounted.
+ */
+#define FUSE_USE_VERSION 35
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/str.h"
+
+static int folder_fd;
+static const char *switch_path; /* absolute: the daemon's folder is / */
+static char **broken;		/* ends in NULL */
+
+/* fuse.h's paths begin with a slash. */
+static const char *below(const char *path)
+{
+	return path[1] ? path + 1 : ".";
+}
+
+static bool is_broken(const char *path)
+{
+	char **name;
+
+	if (switch_path && access(switch_path, F_OK) < 0)
+		return false;
+	for (name = broken; *name; name++)
+		if (streq(*name, below(path)))
+			return true;
+	return false;
+}
+
+static int on_getattr(const char *path, struct stat *status, struct fuse_file_info *file)
+{
+	return fstatat(folder_fd, below(path), status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int on_readlink(const char *path, char *buffer, size_t bytes)
+{
+	ssize_t n = readlinkat(folder_fd, below(path), buffer, bytes - 1);
+
+	if (n < 0)
+		return -errno;
+	buffer[n] = '\0';
+	return 0;
+}
+
+static int on_open(const char *path, struct fuse_file_info *file)
+{
+	int fd = openat(folder_fd, below(path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	file->fh = (uint64_t)fd;
+	return 0;
+}
+
+static int on_read(
+	const char *path, char *buffer, size_t bytes, off_t offset, struct fuse_file_info *file)
+{
+	ssize_t n;
+
+	if (is_broken(path))
+		return -EIO;
+	n = pread((int)file->fh, buffer, bytes, offset);
+	return n < 0 ? -errno : (int)n;
+}
+
+static int on_release(const char *path, struct fuse_file_info *file)
+{
+	fd_close((int)file->fh);
+	return 0;
+}
+
+static int on_readdir(const char *path, void *buffer, fuse_fill_dir_t add, off_t offset,
+	struct fuse_file_info *file, enum fuse_readdir_flags flags)
+{
+	int fd = openat(folder_fd, below(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!folder)
+		return -errno;
+	while ((entry = readdir(folder))) {
+		struct stat status = { .st_ino = entry->d_ino, .st_mode = DTTOIF(entry->d_type) };
+
+		add(buffer, entry->d_name, &status, 0, 0);
+	}
+	closedir(folder);
+	return 0;
+}
+
+/* Inodes are the folder's own, so that a file stays the same one, however long it was not looked at. */
+static void *on_init(struct fuse_conn_info *connection, struct fuse_config *config)
+{
+	config->use_ino = 1;
+	config->attr_timeout = config->entry_timeout = config->negative_timeout = 0;
+	return NULL;
+}
+
+static const struct fuse_operations operations = {
+	.init = on_init,
+	.getattr = on_getattr,
+	.readlink = on_readlink,
+	.open = on_open,
+	.read = on_read,
+	.release = on_release,
+	.readdir = on_readdir,
+};
+
+/* Mounted when this process ends; its child serves. */
+static int serve(const char *program, const char *mount_point)
+{
+	char name[] = "eio-fs", options[] = "-oro,allow_other,default_permissions,fsname=eio-fs";
+	char *arguments[] = { name, options, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
+	struct fuse *fuse = fuse_new(&args, &operations, sizeof operations, NULL);
+	int r;
+
+	if (!fuse || fuse_mount(fuse, mount_point) < 0) {
+		fprintf(stderr, "%s: %s: cannot be mounted\n", program, mount_point);
+		return 1;
+	}
+	if (fuse_daemonize(0) < 0)
+		return 1;
+	r = fuse_loop(fuse);
+	fuse_unmount(fuse);
+	fuse_destroy(fuse);
+	return r != 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *program = argv[0];
+
+	if (argc > 2 && streq(argv[1], "--while")) {
+		switch_path = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
+	if (argc < 4) {
+		fprintf(stderr, "usage: eio-fs [--while FILE] FOLDER MOUNT-POINT NAME...\n");
+		return 2;
+	}
+	if (access("/dev/fuse", R_OK | W_OK) < 0) {
+		fprintf(stderr, "%s: needs /dev/fuse: %s\n", program, strerror(errno));
+		return 77;
+	}
+	folder_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder_fd < 0) {
+		fprintf(stderr, "%s: %s: %s\n", program, argv[1], strerror(errno));
+		return 1;
+	}
+	broken = argv + 3;
+	return serve(program, argv[2]);
+}
