@@ -4,7 +4,7 @@
 # Errors 1 to 13, each by an app, a file system or a process as it could exist: the app that asks is
 # told the number, the rule, and a sentence that names what it is about; and the same app without
 # that one fault is let in. Those that take a longer story are in test-requests.sh (11, 12),
-# test-asked.sh (13) and test-registry.sh (1, a full disk). In a scope with users.
+# test-asked.sh (13) and test-disks.sh (1, a broken disk and a full one). In a scope with users.
 # test-errors.sh BUILD
 set -u
 build=$1

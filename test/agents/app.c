@@ -56,6 +56,7 @@ static void failed(os_system_extension_request_t *request, const ob_error_t *err
 {
 	printf("failed %d %s %s\n", ob_error_get_code(error), ob_error_get_rule(error),
 		ob_error_get_localized_description(error));
+	printf("advice %s\n", ob_error_get_recovery_suggestion(error));
 	status = 1;
 	ob_queue_stop(ob_queue_main());
 }
