@@ -18,7 +18,15 @@ says() { # NAME CODE PATTERN COMMAND...: the scope's exit code and what it write
 	else
 		echo "FAILED: $name: expected exit $code and /$pattern/, got exit $got and: $text"
 		failed=1
+		return 1
 	fi
+}
+
+# What waits for the two seconds that a scope gives to what is left, waits beside the others.
+meanwhile=()
+later() {
+	says "$@" &
+	meanwhile+=($!)
 }
 
 "$scope" -- true
@@ -27,10 +35,10 @@ says() { # NAME CODE PATTERN COMMAND...: the scope's exit code and what it write
 says "nothing left" 0 '^$' -- true
 says "the command's own code" 9 '^$' -- bash -c 'exit 9'
 says "no such command" 127 'nonesuch' -- nonesuch
-says "a process" 125 'left behind: process [0-9]+ sleep 777' -- bash -c 'setsid sleep 777 & exit 0'
-says "a process in a cgroup of its own" 125 'process [0-9]+ sleep 778' -- \
+later "a process" 125 'left behind: process [0-9]+ sleep 777' -- bash -c 'setsid sleep 777 & exit 0'
+later "a process in a cgroup of its own" 125 'process [0-9]+ sleep 778' -- \
 	bash -c "setsid $lib/in-cgroup service sleep 778 & exit 0"
-says "the command's failure wins" 3 'process [0-9]+ sleep 779' -- \
+later "the command's failure wins" 3 'process [0-9]+ sleep 779' -- \
 	bash -c 'setsid sleep 779 & exit 3'
 says "a process that ends by itself" 0 '^$' -- bash -c 'setsid sleep 0.2 & exit 0'
 says "a mount" 125 'left behind: mount /tmp/m' -- \
@@ -55,7 +63,11 @@ says "a path that comes" 0 '^$' -- bash -c \
 	"$lib/await-path /tmp/a/b/c & mkdir -p /tmp/a/b; touch /tmp/a/b/c; wait \$!"
 says "a path that goes" 0 '^$' -- bash -c \
 	"touch /tmp/a; $lib/await-path --gone /tmp/a & rm /tmp/a; wait \$!"
-says "a path that does not come" 1 'timed out' -- "$lib/await-path" --seconds 1 /tmp/a/b
+later "a path that does not come" 1 'timed out' -- "$lib/await-path" --seconds 1 /tmp/a/b
+
+for job in "${meanwhile[@]}"; do
+	wait "$job" || failed=1
+done
 
 # Killed: the world inside ends with its owner, and the next scope takes the folders away.
 exec {pipe}< <(exec "$scope" -- bash -c 'echo "$SCOPE_CGROUP"; exec sleep 600')
