@@ -118,16 +118,15 @@ struct {
 
 /* ---- who is told ------------------------------------------------------------------------------ */
 
-static __always_inline u64 wanted(u32 event)
+/* NULL: what happens here is none of ours. */
+static __always_inline struct es_control *control_in_scope(void)
 {
 	u32 zero = 0;
 	struct es_control *page = bpf_map_lookup_elem(&control, &zero);
 
-	if (!page || event >= ES_EVENTS_MAX)
+	if (!page || (page->scoped && bpf_current_task_under_cgroup(&scope_cgroups, 0) != 1))
 		return 0;
-	if (page->scoped && bpf_current_task_under_cgroup(&scope_cgroups, 0) != 1)
-		return 0;
-	return page->subscribed[event];
+	return page;
 }
 
 struct sending {
@@ -304,13 +303,6 @@ static __always_inline struct scratch *begin(u32 which, u32 event)
 	return scratch;
 }
 
-static __always_inline struct es_control *control_page(void)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_elem(&control, &zero);
-}
-
 static __always_inline struct known *known_of(struct task_struct *task, struct es_control *page)
 {
 	struct known *of = bpf_task_storage_get(&known, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -359,7 +351,7 @@ static __always_inline void remember(struct known *of, const struct scratch *scr
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
-	struct es_control *page = control_page();
+	struct es_control *page = control_in_scope();
 	struct es_record *record;
 	struct scratch *scratch;
 	struct known *of;
@@ -370,9 +362,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	if (!page)
 		return 0;
-	if (page->scoped && bpf_current_task_under_cgroup(&scope_cgroups, 0) != 1)
-		return 0;
-	clients = wanted(EVENT_EXEC);
+	clients = page->subscribed[EVENT_EXEC];
 	scratch = begin(SCRATCH_EXEC, EVENT_EXEC);
 	if (!scratch)
 		return 0;
@@ -413,7 +403,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	struct es_control *page = control_page();
+	struct es_control *page = control_in_scope();
 	struct task_struct *leader = BPF_CORE_READ(child, group_leader);
 	struct known *of, *mine;
 	struct scratch *scratch;
@@ -421,9 +411,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (!page || leader != child)
 		return 0;
-	if (page->scoped && bpf_current_task_under_cgroup(&scope_cgroups, 0) != 1)
-		return 0;
-	clients = wanted(EVENT_FORK);
+	clients = page->subscribed[EVENT_FORK];
 	of = bpf_task_storage_get(&known, parent->group_leader, 0, 0);
 	mine = known_of(child, page);
 	if (mine) {
@@ -449,14 +437,14 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-	struct es_control *page = control_page();
+	struct es_control *page = control_in_scope();
 	struct scratch *scratch;
 	struct known *of;
 	u64 clients;
 
 	if (!page || BPF_CORE_READ(task, signal, live.counter))
 		return 0;
-	clients = wanted(EVENT_EXIT);
+	clients = page->subscribed[EVENT_EXIT];
 	if (!clients)
 		return 0;
 	of = known_of(task->group_leader, page);
