@@ -36,8 +36,8 @@ struct children {
 	children_ended_t ended;
 	void *context;
 	bool begun, pinged;
-	uint64_t last_id;
-	const struct parent_child *answer; /* to the SPAWN that is waited for */
+	uint64_t last_id, wait_id;	   /* of the SPAWN that is waited for; 0 none */
+	const struct parent_child *answer; /* to that */
 
 	struct child *child[PARENT_CHILDREN_MAX];
 	struct stored stored[PARENT_FDS_MAX];
@@ -127,13 +127,22 @@ static int on_begin(void *context, struct wire_packet *packet)
 	return 0;
 }
 
+/* A process that runs and has no place here would be nobody's, and would run for ever. */
+static void end_unknown(int pid_fd)
+{
+	if (pid_fd >= 0)
+		process_signal(pid_fd, SIGKILL);
+	fd_close(pid_fd);
+}
+
 static int on_spawned(void *context, struct wire_packet *packet)
 {
 	struct children *children = context;
 
-	if (packet->header.id != children->last_id)
-		return 0; /* of a call that has given up */
-	children->answer = (void *)packet->body;
+	if (packet->header.id == children->wait_id)
+		children->answer = (void *)packet->body;
+	else
+		end_unknown(wire_take_fd(packet, 0)); /* of a call that has given up */
 	return 0;
 }
 
@@ -220,6 +229,8 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *c
 	do
 		r = step(children, 0);
 	while (r == 0);
+	/* not to hold the pidfd of the last one that has ended until the next message */
+	wire_packet_done(&children->packet);
 	if (r == -EAGAIN)
 		return 0;
 	/* the parent is the more trusted side: without it, or against it, there is nothing to manage */
@@ -276,31 +287,43 @@ struct children *children_free(struct children *children)
 	return NULL;
 }
 
+/* The answer lies in the packet until the next message. */
+static int await_answer(struct children *children)
+{
+	int r = 0;
+
+	children->answer = NULL;
+	children->wait_id = children->last_id;
+	while (r >= 0 && !children->answer)
+		r = step(children, ANSWER_MSEC);
+	children->wait_id = 0;
+	if (r < 0)
+		return r == -EAGAIN ? -ETIMEDOUT : r;
+	return children->answer->status < 0 ? children->answer->status : 0;
+}
+
 int children_spawn(struct children *children, uint64_t number, enum parent_program program,
 	unsigned flags, const char *names, const int *fds, size_t n_fds, pid_t *ret_pid,
 	uint64_t *ret_start_time)
 {
 	struct parent_spawn spawn = { .child = number, .program = program, .flags = flags };
 	struct child *child;
-	int r;
+	int pid_fd, r;
 
 	if (STR_PUT(spawn.names, names) < 0)
 		return -ENAMETOOLONG;
-	children->answer = NULL;
 	r = wire_send(children->fd, PARENT_SPAWN, 0, ++children->last_id, &spawn, sizeof spawn, fds,
 		n_fds);
+	if (r == 0)
+		r = await_answer(children);
 	if (r < 0)
 		return r;
-	while (!children->answer) {
-		r = step(children, ANSWER_MSEC);
-		if (r < 0)
-			return r == -EAGAIN ? -ETIMEDOUT : r;
+	pid_fd = wire_take_fd(&children->packet, 0);
+	r = add(children, children->answer, pid_fd, &child);
+	if (r < 0) {
+		end_unknown(pid_fd);
+		return r;
 	}
-	if (children->answer->status < 0)
-		return children->answer->status;
-	r = add(children, children->answer, wire_take_fd(&children->packet, 0), &child);
-	if (r < 0)
-		return r;
 	*ret_pid = child->is.pid;
 	*ret_start_time = child->is.start_time;
 	return 0;

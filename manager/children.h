@@ -30,7 +30,8 @@ DEFINE_CLEANUP(struct children, children_free)
 
 /*
  * @fds: [0] output, the others as @names has them in order ("spec,control"); borrowed
- * 0, or -errno as the parent found it; -ETIMEDOUT: it does not answer
+ * 0, or -errno as the parent found it; -EUSERS: there are as many as there may be; -ETIMEDOUT: it does
+ * not answer. What it has started, or starts later, of a call that failed is ended.
  */
 int children_spawn(struct children *children, uint64_t child, enum parent_program program,
 	unsigned flags, const char *names, const int *fds, size_t n_fds, pid_t *ret_pid,
