@@ -12,23 +12,33 @@ source "$top/test/reboot/guest.sh"
 
 await-path --seconds 60 /run/outboard/control.sock || fail "outboardd" "its control socket" "none"
 cat /proc/sys/kernel/random/boot_id >/root/boot-id
-expect "what systemd says of the unit" '.' "$(systemd-analyze verify --man=no outboardd.service 2>&1)" not
+expect "what systemd says of the unit" '.' \
+	"$(journalctl -b --no-pager _PID=1 | grep -E 'outboardd\.service:[0-9]+:')" not
 
-ask() { # NAME: alice's app asks
-	app_start alice "/opt/$1.app/Contents/MacOS/app" activate "$(id "$1")"
-	app_await '^needs-approval$'
+# Alice's apps ask, side by side; root says yes to three of them, the fourth ends while it waits.
+declare -A fds pids
+as() { # NAME: of whom app_await and the others speak
+	app_fd=${fds[$1]} app_pid=${pids[$1]}
 }
-
+for name in Kept Off Later Waiting; do
+	app_start alice "/opt/$name.app/Contents/MacOS/app" activate "$(id $name)"
+	fds[$name]=$app_fd pids[$name]=$app_pid
+done
 for name in Kept Off Later; do
-	ask $name
+	as $name
+	app_await '^needs-approval$'
 	outboardctl approve "$(id $name)" --yes >>"$log" 2>&1 ||
 		fail "approve $name" "exit 0" "$(tail -n 1 "$log")"
+done
+for name in Kept Off Later; do
+	as $name
 	app_await '^finished 0$'
 	app_ended 0
 done
-outboardctl disable "$(id Off)" >>"$log" 2>&1 || fail "disable" "exit 0" "$(tail -n 1 "$log")"
-ask Waiting
+as Waiting
+app_await '^needs-approval$'
 app_kill
+outboardctl disable "$(id Off)" >>"$log" 2>&1 || fail "disable" "exit 0" "$(tail -n 1 "$log")"
 until_table "before the upgrade" '^Kept 1 activated_enabled .* restarts 0 ' \
 	'^Later 1 activated_enabled .* restarts 0 ' '^Off 1 activated_disabled running  pid 0 ' \
 	'^Waiting 1 activated_waiting_for_user running  pid 0 '

@@ -18,8 +18,9 @@ await-path --seconds 60 /run/outboard/control.sock || fail "outboardd" "its cont
 # The enabled one, and the new version in the place of the old one, which is gone.
 until_table "after the boot" '^Kept 1 activated_enabled running 1\.0/1 ' \
 	'^Later 2 activated_enabled running 2\.0/2 '
+deadline=$((SECONDS + wait_s))
 while grep -q '^Later 1 ' <<<"$table"; do # it goes once the new one is up
-	[ $SECONDS -lt 60 ] || fail "the old copy of Later" "none" "$table"
+	[ $SECONDS -lt $deadline ] || fail "the old copy of Later" "none" "$table"
 	read -r -t 1 -u "$monitor_fd" _
 	table=$(table)
 done

@@ -3,6 +3,8 @@
 #
 # What both boots use, sourced: outboardctl asked as seldom as can be, since the guest is emulated.
 
+wait_s=60
+
 id() { echo "org.example.$1.agent"; }
 
 # One line a copy: "Kept 1 activated_enabled running 1.0/1 pid 279 restarts 0 approved root@17955..."
@@ -13,7 +15,7 @@ table() {
 }
 
 until_table() { # WHAT PATTERN...: each in it, looked at again at each change; sets table
-	local deadline=$((SECONDS + 60)) what=$1 pattern missing
+	local deadline=$((SECONDS + wait_s)) what=$1 pattern missing
 	shift
 	while table=$(table) && missing= && for pattern; do
 		grep -qE -e "$pattern" <<<"$table" || missing=$pattern
