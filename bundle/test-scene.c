@@ -55,15 +55,6 @@ static void note(const char *from, const char *to)
 	n_moves++;
 }
 
-static void make_parents(const char *path)
-{
-	char folder[PATH_MAX];
-
-	STR_PUT(folder, scene_path(path));
-	*strrchr(folder, '/') = '\0';
-	assert_int_equal(mkdir_path(folder, 0755), 0);
-}
-
 void scene_rename(const char *from, const char *to)
 {
 	note(from, to);
@@ -79,13 +70,30 @@ void scene_take(const char *path)
 	scene_rename(path, stash);
 }
 
-/* What is there goes, and the folders on the way are there. */
+static bool is_there(const char *path)
+{
+	return faccessat(scene.root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What is there goes; the folders on the way are made, and are what is undone when they are. */
 static void make_room(const char *path)
 {
-	if (faccessat(scene.root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	char first[PATH_MAX], folder[PATH_MAX];
+	char *slash;
+
+	if (is_there(path))
 		scene_take(path);
-	make_parents(path);
-	note("", path);
+	STR_PUT(first, path);
+	STR_PUT(folder, path);
+	while ((slash = strrchr(folder, '/'))) {
+		*slash = '\0';
+		if (!is_there(folder))
+			STR_PUT(first, folder);
+	}
+	note("", first);
+	STR_PUT(folder, scene_path(path));
+	*strrchr(folder, '/') = '\0';
+	assert_int_equal(mkdir_path(folder, 0755), 0);
 }
 
 void scene_file(const char *path, const void *data, size_t bytes, mode_t mode)
@@ -240,14 +248,21 @@ const void *scene_program(size_t *ret_bytes)
 static void make_bundle(const char *bundle, const char *identifier, const char *type)
 {
 	_cleanup_free_ char *info = scene_info(identifier, type, "main");
+	bool flat = str_ends(bundle, ".dext");
 	size_t bytes;
 	const void *program = scene_program(&bytes);
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof path, "%s/Contents/Info.plist", bundle);
+	snprintf(path, sizeof path, "%s/%sInfo.plist", bundle, flat ? "" : "Contents/");
 	scene_text(path, info);
-	snprintf(path, sizeof path, "%s/Contents/MacOS/main", bundle);
+	snprintf(path, sizeof path, "%s/%smain", bundle, flat ? "" : "Contents/MacOS/");
 	scene_file(path, program, bytes, 0755);
+}
+
+void scene_extension(const char *bundle, const char *identifier, const char *type)
+{
+	make_bundle(bundle, identifier, type);
+	scene_sign(bundle, NULL);
 }
 
 void scene_set_key(const struct secret_key *key)

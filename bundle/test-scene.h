@@ -49,6 +49,8 @@ int scene_node(const char *path, mode_t mode, dev_t device);
 /* Both files of the signature, with the scene's key: @bundle's @entitlements are a plist's text or NULL. */
 void scene_sign(const char *bundle, const char *entitlements);
 void scene_sign_all(void); /* the extension, then the app, with what each is entitled to */
+/* One more extension, or driver when its folder ends in .dext: whole, signed, entitled to nothing. */
+void scene_extension(const char *bundle, const char *identifier, const char *type);
 /* The team's file, with what it may grant; NULL: what the scene needs. */
 void scene_team(const char *entitlements);
 void scene_undo(void);
