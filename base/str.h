@@ -31,6 +31,18 @@ static inline bool str_ends(const char *string, const char *suffix)
 	return bytes >= tail && streq(string + bytes - tail, suffix);
 }
 
+/* What is left of @text without blanks at its ends; the last ones are cut off in it. */
+static inline char *str_trim(char *text)
+{
+	size_t bytes;
+
+	text += strspn(text, " \t\r");
+	bytes = strlen(text);
+	while (bytes && strchr(" \t\r", text[bytes - 1]))
+		text[--bytes] = '\0';
+	return text;
+}
+
 /* Copy into a field of @bytes, padding with zeros. -ENAMETOOLONG: cut, and still terminated. */
 static inline int str_put(char *field, size_t bytes, const char *string)
 {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include "base/fd.h"
+#include "base/str.h"
 #include "base/wire.h"
 
 union control {
@@ -154,26 +155,25 @@ int wire_pair(int ret_fds[static 2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
 }
 
-static int address_of(const char *path, struct sockaddr_un *ret)
+/* A socket, and the address for it. */
+static int socket_for(const char *path, int flags, struct sockaddr_un *ret)
 {
+	int fd;
+
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof ret->sun_path)
+	if (STR_PUT(ret->sun_path, path) < 0)
 		return -ENAMETOOLONG;
-	strcpy(ret->sun_path, path);
-	return 0;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 int wire_listen(const char *path, mode_t mode, int backlog)
 {
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
-	int r;
+	_cleanup_fd_ int fd = socket_for(path, SOCK_NONBLOCK, &address);
 
 	if (fd < 0)
-		return -errno;
-	r = address_of(path, &address);
-	if (r < 0)
-		return r;
+		return fd;
 	if (unlink(path) < 0 && errno != ENOENT)
 		return -errno;
 	/* the mode of the socket itself is taken at bind: nobody gets in before chmod */
@@ -186,15 +186,11 @@ int wire_listen(const char *path, mode_t mode, int backlog)
 
 static int connect_with(const char *path, int flags)
 {
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 	struct sockaddr_un address;
-	int r;
+	_cleanup_fd_ int fd = socket_for(path, flags, &address);
 
 	if (fd < 0)
-		return -errno;
-	r = address_of(path, &address);
-	if (r < 0)
-		return r;
+		return fd;
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		return -errno;
 	return TAKE_FD(fd);

@@ -141,21 +141,10 @@ static int find_key(const char *section, const char *name)
 	return -1;
 }
 
-static char *trim(char *text)
-{
-	size_t bytes;
-
-	text += strspn(text, " \t\r");
-	bytes = strlen(text);
-	while (bytes && strchr(" \t\r", text[bytes - 1]))
-		text[--bytes] = '\0';
-	return text;
-}
-
 static int take_line(struct config *config, char section[static 64], char *line, const char *source,
 	char problem[static 1024])
 {
-	char *text = trim(line), *equals, *name;
+	char *text = str_trim(line), *equals, *name;
 	char allowed[512];
 	size_t bytes = strlen(text);
 	int id;
@@ -176,7 +165,7 @@ static int take_line(struct config *config, char section[static 64], char *line,
 		return -EINVAL;
 	}
 	*equals = '\0';
-	name = trim(text);
+	name = str_trim(text);
 	id = find_key(section, name);
 	if (id < 0) {
 		snprintf(problem, 1024,
@@ -184,11 +173,11 @@ static int take_line(struct config *config, char section[static 64], char *line,
 			section, name);
 		return -EINVAL;
 	}
-	if (set_value(config, id, trim(equals + 1), source) == 0)
+	if (set_value(config, id, str_trim(equals + 1), source) == 0)
 		return 0;
 	say_allowed(&keys[id], allowed, sizeof allowed);
 	snprintf(problem, 1024, "%.255s: %.64s = '%.200s' is not allowed: %.400s", source, name,
-		trim(equals + 1), allowed);
+		str_trim(equals + 1), allowed);
 	return -EINVAL;
 }
 

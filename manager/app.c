@@ -159,25 +159,12 @@ static void keep(int app_fd, const struct bundle_info *info)
 
 static int on_verdict(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	static struct bundle_info info;
-	static struct wire_error error;
 	struct request *request = context;
-	int verdict = 0;
-	int r = bundle_job_process(request->job, &verdict, &info, &error);
+	const struct bundle_info *info = judge_end(request, "its app cannot be verified");
 
-	if (r == -EAGAIN)
-		return 0;
-	request->job_source = sd_event_source_disable_unref(request->job_source);
-	request->job = bundle_job_free(request->job);
-	if (r == 0)
-		r = verdict;
-	if (r < 0)
-		request_refuse_errno(request, r, "its app cannot be verified");
-	else if (r > 0)
-		request_fail(request, &error);
-	else {
-		keep(request->app_fd, &info);
-		activate_app_verified(request, &info);
+	if (info) {
+		keep(request->app_fd, info);
+		activate_app_verified(request, info);
 	}
 	return 0;
 }
@@ -191,7 +178,6 @@ static const char *last_name(const char *path)
 
 void app_verify(struct request *request)
 {
-	struct manager *manager = request->manager;
 	const char *name = last_name(request->app_path);
 	char digest[BUNDLE_DIGEST_BYTES] = "";
 	const struct bundle_info *known = NULL;
@@ -204,11 +190,7 @@ void app_verify(struct request *request)
 		return;
 	}
 	request_step(request, STEP_APP);
-	r = bundle_job_new(request->app_fd, name, request->app_path,
-		manager->developer_mode ? BUNDLE_ALLOW_UNSIGNED : 0, &request->job);
-	if (r == 0)
-		r = sd_event_add_io(manager->event, &request->job_source,
-			bundle_job_get_fd(request->job), EPOLLIN, on_verdict, request);
+	r = judge_begin(request, request->app_fd, name, request->app_path, on_verdict);
 	if (r < 0)
 		request_refuse_errno(request, r, "its app cannot be verified");
 }

@@ -392,12 +392,16 @@ pid_t double_start(const char *root, bool system_bus)
 	return pid < 0 ? -errno : pid;
 }
 
-bool double_stop(pid_t pid)
+bool double_stop(pid_t pid, const char *root)
 {
+	char command[PATH_MAX];
 	int status;
 
 	kill(pid, SIGTERM);
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return false;
+	snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	return system(command) == 0;
 }
 
 int double_connect_raw(const char *root)

@@ -21,8 +21,8 @@
 
 /* Fork a server on a fresh control.sock under @root; returns when it listens. Its pid, or -errno. */
 pid_t double_start(const char *root, bool system_bus);
-/* False: it did not end as it should, or had crashed before. */
-bool double_stop(pid_t pid);
+/* And removes @root. False: it did not end as it should, or had crashed before. */
+bool double_stop(pid_t pid, const char *root);
 
 /* A client of that server: a socket, or D-Bus on it with descriptors. -1, NULL. */
 int double_connect_raw(const char *root);

@@ -285,6 +285,16 @@ int app_each_folder(struct manager *manager,
  * once when nothing has changed since the last time.
  */
 void app_verify(struct request *request);
+
+/*
+ * judge.c. Begin the verdict on the bundle that @fd is open on; 0 or -errno. @on_verdict, with the
+ * request as its context, calls judge_end(): what was found, borrowed until the next verdict; NULL: not
+ * yet, or the request has been refused, with @problem for a trouble of Outboard's own.
+ */
+int judge_begin(struct request *request, int fd, const char *name, const char *path,
+	sd_event_io_handler_t on_verdict);
+const struct bundle_info *judge_end(struct request *request, const char *problem);
+
 /* The verified app whose executable that is, or NULL. */
 const struct bundle_info *app_of_executable(const struct stat *executable);
 void apps_forget(void);

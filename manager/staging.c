@@ -163,24 +163,11 @@ void staging_cancel(struct request *request)
 
 static int on_verdict(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	static struct bundle_info info;
-	static struct wire_error error;
 	struct request *request = context;
-	int verdict = 0;
-	int r = bundle_job_process(request->job, &verdict, &info, &error);
+	const struct bundle_info *info = judge_end(request, "it cannot be verified");
 
-	if (r == -EAGAIN)
-		return 0;
-	request->job_source = sd_event_source_disable_unref(request->job_source);
-	request->job = bundle_job_free(request->job);
-	if (r == 0)
-		r = verdict;
-	if (r < 0)
-		request_refuse_errno(request, r, "it cannot be verified");
-	else if (r > 0)
-		request_fail(request, &error);
-	else {
-		request->extension->info = info;
+	if (info) {
+		request->extension->info = *info;
 		activate_validated(request);
 	}
 	return 0;
@@ -188,22 +175,15 @@ static int on_verdict(sd_event_source *source, int fd, uint32_t events, void *co
 
 int staging_verify(struct request *request)
 {
-	struct manager *manager = request->manager;
 	_cleanup_fd_ int fd = staging_open(request->extension);
 	char path[PATH_MAX + 512];
-	int r;
 
 	if (fd < 0)
 		return fd;
 	/* messages name the one that its developer knows */
 	snprintf(path, sizeof path, "%s/Contents/Library/SystemExtensions/%s", request->app_path,
 		request->name);
-	r = bundle_job_new(fd, request->name, path,
-		manager->developer_mode ? BUNDLE_ALLOW_UNSIGNED : 0, &request->job);
-	if (r == 0)
-		r = sd_event_add_io(manager->event, &request->job_source,
-			bundle_job_get_fd(request->job), EPOLLIN, on_verdict, request);
-	return r < 0 ? r : 0;
+	return judge_begin(request, fd, request->name, path, on_verdict);
 }
 
 static int remove_below(int folder_fd, const char *name, unsigned depth)

@@ -42,11 +42,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
-	bool ended = double_stop(server);
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command) == 0 && ended ? 0 : -1;
+	return double_stop(server, root) ? 0 : -1;
 }
 
 static int connect_raw(void)

@@ -50,7 +50,7 @@ static int remove_root(void **state)
 
 static int teardown(void **state)
 {
-	bool ended = double_stop(server);
+	bool ended = double_stop(server, root);
 
 	return remove_root(state) == 0 && ended ? 0 : -1;
 }

@@ -17,29 +17,18 @@ static int refuse(struct wire_error *error, const char *name, const char *detail
 	return 1;
 }
 
-static char *trim(char *text)
-{
-	size_t bytes;
-
-	text += strspn(text, " \t\r");
-	bytes = strlen(text);
-	while (bytes && strchr(" \t\r", text[bytes - 1]))
-		text[--bytes] = '\0';
-	return text;
-}
-
 static int take_line(
 	char *line, const char *name, struct team *team, bool *has_key, struct wire_error *error)
 {
-	char *text = trim(line), *equals = strchr(text, '='), *key, *value;
+	char *text = str_trim(line), *equals = strchr(text, '='), *key, *value;
 
 	if (!*text || *text == '#' || streq(text, "[team]"))
 		return 0;
 	if (!equals)
 		return refuse(error, name, "a line is no 'key = value'");
 	*equals = '\0';
-	key = trim(text);
-	value = trim(equals + 1);
+	key = str_trim(text);
+	value = str_trim(equals + 1);
 	if (streq(key, "name"))
 		return STR_PUT(team->name, value) < 0 ? refuse(error, name, "the name is too long")
 						      : 0;

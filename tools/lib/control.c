@@ -146,3 +146,15 @@ int control_call(const struct verb *verb, sd_bus *bus, const char *method, sd_bu
 		return verb_failed(verb, "%s: %s", method, strerror(-r));
 	return control_send(verb, bus, call, ret);
 }
+
+int control_gc(const struct verb *verb, sd_bus *bus, uint32_t *ret_removed)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	int r = control_call(verb, bus, "Gc", &reply, NULL);
+
+	if (r != VERB_DONE)
+		return r;
+	r = sd_bus_message_read(reply, "u", ret_removed);
+	return r < 0 ? verb_failed(verb, "outboardd's answer cannot be read: %s", strerror(-r))
+		     : VERB_DONE;
+}

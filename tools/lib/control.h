@@ -41,6 +41,9 @@ int control_call(const struct verb *verb, sd_bus *bus, const char *method, sd_bu
 /* The same with a message that is made already. Takes nothing over. */
 int control_send(const struct verb *verb, sd_bus *bus, sd_bus_message *call, sd_bus_message **ret);
 
+/* Remove what has lost its app: how many that were. VERB_DONE, or as control_call(). */
+int control_gc(const struct verb *verb, sd_bus *bus, uint32_t *ret_removed);
+
 /* Everything that outboardd shows, at one moment. */
 struct control_view {
 	json_t *manager;    /* object */

@@ -12,22 +12,18 @@ int verb_gc(const struct verb *verb, int argc, char **argv)
 {
 	bool json = false;
 	const struct verb_option options[] = { { .name = "--json", .flag = &json } };
-	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_control_ sd_bus *bus = NULL;
 	_cleanup_json_ json_t *document = NULL;
-	uint32_t removed;
+	uint32_t removed = 0;
 	int r;
 
 	r = verb_parse(verb, argc, argv, options, ARRAY_SIZE(options), 0, 0, NULL);
 	if (r == 0)
 		r = control_open(verb, &bus);
 	if (r == VERB_DONE)
-		r = control_call(verb, bus, "Gc", &reply, NULL);
+		r = control_gc(verb, bus, &removed);
 	if (r != VERB_DONE)
 		return r;
-	r = sd_bus_message_read(reply, "u", &removed);
-	if (r < 0)
-		return verb_failed(verb, "outboardd's answer cannot be read: %s", strerror(-r));
 	if (json) {
 		document = json_pack("{s:i}", "removed", (int)removed);
 		return print_json(verb, document);

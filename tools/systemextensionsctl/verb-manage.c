@@ -97,19 +97,15 @@ int verb_uninstall(const struct verb *verb, int argc, char **argv)
 
 int verb_gc(const struct verb *verb, int argc, char **argv)
 {
-	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_control_ sd_bus *bus = NULL;
 	uint32_t removed = 0;
 	bool json = false;
 	int r = begin(verb, argc, argv, 0, 0, &json, &bus);
 
 	if (r == VERB_DONE)
-		r = control_call(verb, bus, "Gc", &reply, NULL);
+		r = control_gc(verb, bus, &removed);
 	if (r != VERB_DONE)
 		return r;
-	r = sd_bus_message_read(reply, "u", &removed);
-	if (r < 0)
-		return verb_failed(verb, "outboardd's answer cannot be read: %s", strerror(-r));
 	return say(
 		verb, json, "Successfully cleaned up", json_pack("{s:i}", "removed", (int)removed));
 }
