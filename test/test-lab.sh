@@ -32,6 +32,7 @@ says "all skipped" 77 'ended with 77' -- 'exit 77'
 says "the kernel's word" 1 'the kernel said' -- 'echo "WARNING: at here" >/dev/kmsg' true
 says "a hung program" 1 'sleep 99: ended with 124' --timeout 3 -- 'sleep 99' true
 says "a guest that crashes" 3 'Kernel panic' -- 'echo c >/proc/sysrq-trigger'
+says "a guest that does not boot" 3 'booted once more' --append 'rdinit=/nonesuch root=/dev/none' -- true
 says "a device" 0 'nvme' --device '-drive if=none,id=n,driver=null-co,size=1M -device nvme,drive=n,serial=1' \
 	-- 'modprobe nvme && ls /sys/class/nvme'
 says "the monitor" 0 '"return"' --monitor -- 'exec 3<>"$LAB_MONITOR"; read -r hello <&3
