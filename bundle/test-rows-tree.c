@@ -147,6 +147,12 @@ static void manifest_changed(void)
 	scene_text(EXTENSION_MANIFEST, text);
 }
 
+/* What cannot be read at all is not looked at either, before the signature has said whose it is. */
+static void manifest_garbage(void)
+{
+	scene_text(EXTENSION_MANIFEST, "\n\n{[\"../../x\"");
+}
+
 static void manifest_no_manifest(void)
 {
 	rewrite_manifest("outboard-manifest 1\n", "outboard-manifest 2\n");
@@ -309,6 +315,8 @@ static const struct row rows[] = {
 	{ "no signature", SCENE_EXTENSION, manifest_without_signature, RULE_SIGNATURE_MISSING,
 		SCENE_EXTENSION },
 	{ "changed manifest", SCENE_EXTENSION, manifest_changed, RULE_SIGNATURE_INVALID,
+		EXTENSION_MANIFEST },
+	{ "garbage for a manifest", SCENE_EXTENSION, manifest_garbage, RULE_SIGNATURE_INVALID,
 		EXTENSION_MANIFEST },
 	{ "folder that is not the identifier", SCENE_EXTENSION, other_name,
 		RULE_BUNDLE_DIRECTORY_NAME, RENAMED, RENAMED },

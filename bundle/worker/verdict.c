@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The verdict: every file that came is hashed as it comes; at the end manifest, signature and team
+ * The verdict: every file that came is hashed as it comes; at the end signature, team and manifest
  * are judged, then what is there is compared with what was signed, in both directions.
  */
 #include <errno.h>
@@ -284,9 +284,12 @@ static int check_grants(const struct verdict *verdict, const struct team *team,
 	return 0;
 }
 
-/* Developer mode lets what nobody vouches for pass, and nothing else: a known team's word holds. */
-static int check_signature(const struct verdict *verdict, const struct manifest *manifest,
-	struct bundle_info *info, struct wire_error *error)
+/*
+ * Whose word the manifest is, before anything of it is read. Developer mode lets what nobody vouches
+ * for pass, with no team, and nothing else: a known team's word holds.
+ */
+static int check_signature(const struct verdict *verdict, struct bundle_info *info,
+	const struct team **ret_team, struct wire_error *error)
 {
 	bool unsigned_ok = verdict->begin.flags & BUNDLE_ALLOW_UNSIGNED;
 	const struct worker_revoked *revoked = find_revoked(verdict, info->digest);
@@ -326,7 +329,8 @@ static int check_signature(const struct verdict *verdict, const struct manifest 
 			verdict, RULE_TEAM_REVOKED, NULL, reason_of(revoked, team->id), error);
 	STR_PUT(info->team, team->id);
 	STR_PUT(info->team_name, team->name);
-	return check_grants(verdict, team, manifest, error);
+	*ret_team = team;
+	return 0;
 }
 
 /* ---- what is there and what was signed -------------------------------------------------------- */
@@ -440,10 +444,8 @@ static int give(struct verdict *verdict, struct manifest *manifest, struct bundl
 	struct wire_error *error)
 {
 	char buffer[8192];
-	int r = check_signature(verdict, manifest, info, error);
+	int r = check_files(verdict, manifest, error);
 
-	if (r == 0)
-		r = check_files(verdict, manifest, error);
 	if (r == 0)
 		r = info_read(verdict->info.text, verdict->info.bytes, verdict->layout,
 			full_path(verdict, verdict->layout->info, buffer), info, error);
@@ -474,6 +476,7 @@ int verdict_give(struct verdict *verdict, struct bundle_info *ret, struct wire_e
 	struct bundle_info info = { .kind = verdict->layout->kind,
 		.n_files = verdict->n_files,
 		.n_bytes = verdict->n_bytes };
+	const struct team *team = NULL;
 	char buffer[8192];
 	int r;
 
@@ -482,8 +485,12 @@ int verdict_give(struct verdict *verdict, struct bundle_info *ret, struct wire_e
 	if (!verdict->manifest.text)
 		return refuse(verdict, RULE_SIGNATURE_MISSING, NULL, "it has no manifest", error);
 	digest_hex(&verdict->manifest, info.digest);
-	r = manifest_read(verdict->manifest.text, verdict->manifest.bytes,
-		full_path(verdict, verdict->layout->manifest, buffer), &manifest, error);
+	r = check_signature(verdict, &info, &team, error);
+	if (r == 0)
+		r = manifest_read(verdict->manifest.text, verdict->manifest.bytes,
+			full_path(verdict, verdict->layout->manifest, buffer), &manifest, error);
+	if (r == 0 && team)
+		r = check_grants(verdict, team, &manifest, error);
 	if (r == 0)
 		r = give(verdict, &manifest, &info, error);
 	manifest_done(&manifest);
