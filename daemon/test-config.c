@@ -98,7 +98,7 @@ static void the_last_one_wins(void **state)
 					"[log]\nlines_per_second = 5\n"
 					"[extension]\npids = 11\ncpu = 50\n"
 					"[manager]\nsystem_bus = no\napp_folders =\n"
-					"[endpoint]\nsources = trampolines plain";
+					"[endpoint]\nsources = plain";
 	static const char a[] = "[extension]\npids = 12\ncpu = 60\n",
 			  b[] = "[extension]\npids = 13";
 	char expected[256];
@@ -115,7 +115,7 @@ static void the_last_one_wins(void **state)
 	assert_int_equal(config_number(config, CONFIG_LOG_LINES), 5);
 	assert_false(config_bool(config, CONFIG_SYSTEM_BUS));
 	assert_string_equal(config_text(config, CONFIG_APP_FOLDERS), "");
-	assert_string_equal(config_text(config, CONFIG_ENDPOINT_SOURCES), "trampolines plain");
+	assert_string_equal(config_text(config, CONFIG_ENDPOINT_SOURCES), "plain");
 	snprintf(expected, sizeof expected, "%s/etc/outboard/conf.d/20-b.conf:2", root);
 	assert_string_equal(source_of(config, CONFIG_LIMIT_PIDS), expected);
 	snprintf(expected, sizeof expected, "%s/etc/outboard/outboard.conf:8", root);
@@ -169,7 +169,7 @@ static void what_is_not_valid_is_named(void **state)
 		{ "[manager]\nsystem_bus = true",
 			":2: system_bus = 'true' is not allowed: yes or no" },
 		{ "[manager]\napp_folders = /opt opt", "absolute paths, separated by blanks" },
-		{ "[endpoint]\nsources = gate bpf", "words of: auto gate trampolines plain" },
+		{ "[endpoint]\nsources = gate bpf", "words of: auto plain" },
 		{ "[endpoint]\nsources = gat", "words of:" },
 		{ "[extension]\nmemry = 1G", ":2: section [extension] has no key 'memry'" },
 		{ "[log]\npids = 1", ":2: section [log] has no key 'pids'" },

@@ -237,7 +237,8 @@ int ob_system_extension_request_cancel(os_system_extension_request_t *request);
  * the first request or observer. Where outboardd is not there, is killed or is replaced meanwhile,
  * it is looked for again for 10 s; then the request ends with Unknown (1), stage "connection". A
  * second request of the same user and kind for an identifier supersedes the first one, also of
- * another process: that one ends with RequestSuperseded (12). At most 16 requests are open at once.
+ * another process: that one ends with RequestSuperseded (12). A process has at most 16 open; one more ends with
+ * Unknown (1), rule request.too-many.
  *
  * Errors:  -EINVAL NULL; -EALREADY submitted or cancelled before; -ECHILD made before fork(2), or the
  *          library was in use before fork(2); -ENOMEM, -EAGAIN no memory, no thread. After an
