@@ -322,6 +322,9 @@ void supervise_ended(void *context, uint64_t child, int code, int status);
 void supervise_ready(struct extension *extension);
 void supervise_stopped(struct extension *extension); /* nothing of it runs any more */
 void supervise_forget_deaths(struct extension *extension);
+/* The old copy of an upgrade, stopped and kept until the new one is up; NULL. */
+struct extension *supervise_find_parked(const struct extension *extension);
+void supervise_insist(struct extension *extension); /* kill what is left, and look again */
 
 int launch_extension(struct extension *extension);
 /* The parent's child that is in its cgroup, whatever the row says: fills child, pid, start_time. */
@@ -367,8 +370,11 @@ void developer_free(struct manager *manager);
 int watch_new(struct manager *manager, struct watch **ret);
 struct watch *watch_free(struct watch *watch);
 DEFINE_CLEANUP(struct watch, watch_free)
-void watch_renew(struct watch *watch);		     /* which folders: after a copy came or went */
-void watch_check(struct extension *extension);	     /* look at its app now */
+void watch_renew(struct watch *watch); /* which folders: after a copy came or went */
+/* watch-apps.c */
+#define WATCH_SETTLE_USEC (1 * 1000000ull)		      /* after the last change on disk */
+void watch_check_all(struct manager *manager, uint64_t usec); /* all of them, that much later */
+void watch_check(struct extension *extension);		      /* look at its app now */
 void watch_check_again(struct extension *extension); /* an update that could not be taken */
 bool watch_app_is_gone(struct extension *extension); /* deleted; not: unmounted */
 
