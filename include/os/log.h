@@ -4,8 +4,9 @@
  * extension: {"t":…,"level":…,"subsystem":…,"category":…,"text":…}. See os_log(3).
  *
  * Formats are printf's, and Apple's annotations: %{public}s, %{private}s (printed as <private>),
- * %{uuid_t}.16P, %.*P (bytes in hex), %{errno}d, %{bool}d, %{time_t}d. Without an annotation a value
- * is printed: here the log belongs to the administrator. %m is the text of errno.
+ * %{uuid_t}.16P, %.*P (bytes in hex), %{errno}d, %{bool}d; others, such as %{time_t}d, change nothing.
+ * Without an annotation a value is printed: here the log belongs to the administrator. %m is the text
+ * of errno.
  *
  * Threads: any. A line is one write(2), cut at 4 KiB. Since: 0.1. Source: os/log.h, macOS 10.12.
  */
