@@ -76,10 +76,21 @@ killed_at() { # COMMAND POINT: ends the manager at that point. False: there is n
 	grep -q '^killed' "$points"
 }
 
+# The state that a manager had told last when it was ended; the log's new part is on stdin.
+state_hit() {
+	awk '/"id":"PARENT_MANAGER_ENDED"/ { exit }
+		/"id":"EXTENSION_STATE"/ && match($0, /"to":"[a-z_]+"/) { state = substr($0, RSTART + 6, RLENGTH - 7) }
+		END { print state ? state : "before_the_first_change" }'
+}
+
+counted() { sort | uniq -c | awk '{ printf "%s%d", sep, $1; for (i = 2; i <= NF; i++) printf " %s", $i; sep = ", " }'; }
+
 walk() { # COMMAND BEFORE EXPECTED-STATE
-	local point=$((RANDOM % step + 1)) n=0
+	local point=$((RANDOM % step + 1)) n=0 from
 	: >"$work/hit"
-	while $2; killed_at "$1" $point; do
+	: >"$work/states"
+	while $2; from=$(stat -c %s "$log"); killed_at "$1" $point; do
+		tail -c +$((from + 1)) "$log" | state_hit >>"$work/states"
 		whole "$1 at point $point"
 		complete "$1 at point $point" "$1"
 		until_property "$1 at point $point" $id state "$3"
@@ -87,7 +98,8 @@ walk() { # COMMAND BEFORE EXPECTED-STATE
 	done
 	[ $n -gt 0 ] || fail "$1" "points at which it writes" "none"
 	printf '%s: ended at %d of %d points: %s\n' "$1" $n $((point - step)) \
-		"$(awk '{ print $2, $3 }' "$work/hit" | sort | uniq -c | awk '{ printf "%s%d %s %s", sep, $1, $2, $3; sep = ", " }')"
+		"$(awk '{ print $2, $3 }' "$work/hit" | counted)"
+	printf '%s: in the states: %s\n' "$1" "$(counted <"$work/states")"
 }
 
 walk activate to_nothing '^activated_enabled$'
