@@ -232,7 +232,11 @@ static void stage(struct request *request, enum bundle_kind kind)
 	request_step(request, STEP_STAGING);
 }
 
-/* Is that copy there already, whatever it waits for? */
+/*
+ * Is that copy there already, whatever it waits for? A digest says what is in it and not who has signed
+ * it: an app of another team is answered from it only where that team lets others hand it on. All
+ * others are judged.
+ */
 static struct extension *find_same(struct request *request)
 {
 	struct extension *extension;
@@ -240,6 +244,8 @@ static struct extension *find_same(struct request *request)
 	for (extension = request->manager->extensions; extension; extension = extension->next)
 		if (streq(extension->info.identifier, request->identifier) &&
 			streq(extension->info.digest, request->digest) &&
+			(streq(extension->info.team, request->team) ||
+				extension->info.entitlement_bits & ENTITLEMENT_REDISTRIBUTABLE) &&
 			extension->state > STATE_VALIDATING_BY_CATEGORY &&
 			extension->state < STATE_TERMINATING_FOR_DISABLE)
 			return extension;

@@ -47,7 +47,7 @@ newer=$OUTBOARD_ROOT/opt/newer/$name.app/Contents/MacOS/app
 said=$(as-user alice "$newer" activate $id cancel)
 expect "the existing copy" "^existing $id 1.0/1 " "$said"
 expect "the new copy" "^extension $id 2.0/2 " "$said"
-expect "canceled" '^failed 11 ' "$said"
+expect "canceled" '^failed 11 request.not-replaced ' "$said"
 expect "the old process after CANCEL" "^$pid\$" "$(running_pid $id)"
 said=$(as-user alice "$newer" activate $id replace)
 expect "the existing copy" "^existing $id 1.0/1 " "$said"
@@ -81,7 +81,7 @@ app_start alice "$app2" activate $id2
 app_await '^needs-approval$'
 second_fd=$app_fd second_pid=$app_pid
 app_fd=$first_fd app_pid=$first_pid
-app_await '^failed 12 '
+app_await '^failed 12 request.superseded '
 app_ended 1
 
 # outboardd is killed while it waits: the app is not told, and its request is completed.
