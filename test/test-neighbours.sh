@@ -89,7 +89,9 @@ for agent; do
 		bound=$((before[$kind] * 10 > floor_us ? before[$kind] * 10 : floor_us))
 		[ "${taken[$kind max]}" -le $bound ] ||
 			fail "$kind beside $agent" "at most $bound us" "${taken[$kind max]} us"
-		echo "$agent: $kind p99 ${taken[$kind p99]} us, ${before[$kind]} without it"
+		printf '%s: %s p99 %d us, %d without it, ratio %d.%02d\n' "$agent" "$kind" "${taken[$kind p99]}" \
+			"${before[$kind]}" $((taken[$kind p99] / before[$kind])) \
+			$((taken[$kind p99] * 100 / before[$kind] % 100))
 	done
 	read -r name pattern <<<"${comes_to[$agent]}"
 	until_property "what $agent comes to" "$id" "$name" "$pattern"
