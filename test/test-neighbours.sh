@@ -89,9 +89,10 @@ for agent; do
 		bound=$((before[$kind] * 10 > floor_us ? before[$kind] * 10 : floor_us))
 		[ "${taken[$kind max]}" -le $bound ] ||
 			fail "$kind beside $agent" "at most $bound us" "${taken[$kind max]} us"
-		printf '%s: %s p99 %d us, %d without it, ratio %d.%02d\n' "$agent" "$kind" "${taken[$kind p99]}" \
-			"${before[$kind]}" $((taken[$kind p99] / before[$kind])) \
-			$((taken[$kind p99] * 100 / before[$kind] % 100))
+		p99=${taken[$kind p99]}
+		percent=$((p99 * 100 / before[$kind]))
+		printf '%s: %s p99 %d us, %d without it, ratio %d.%02d\n' "$agent" "$kind" "$p99" \
+			"${before[$kind]}" $((percent / 100)) $((percent % 100))
 	done
 	read -r name pattern <<<"${comes_to[$agent]}"
 	until_property "what $agent comes to" "$id" "$name" "$pattern"
