@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bundle_copy() on disks that are full or broken: it says which of both, names what it could not
- * read, and succeeds only with a copy that is accepted as its original is. In a scope, since it
- * mounts.
+ * bundle_copy() on disks that are full, broken or read-only, and of a file that changes in the moment
+ * in which it is read: it says which of these, names what it could not read, and succeeds only with a
+ * copy that is accepted as its original is. In a scope, since it mounts.
  * test-copy EIO-FS
  */
 #include <setjmp.h>
@@ -117,17 +117,54 @@ static void test_no_inodes(void **state)
 	fill_each("size=4m,nr_inodes=", "", 64);
 }
 
+/* A disk that turns read-only while the copy is made, as ext4 does after an error. */
+static void test_read_only(void **state)
+{
+	_cleanup_fd_ int source_fd = -1, target_fd = -1;
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_REMOUNT;
+	static struct wire_error error;
+	int r;
+
+	disk_begin("size=4m");
+	assert_int_equal(mkdirat(scene.root_fd, COPY, 0755), 0);
+	source_fd = openat(scene.root_fd, SCENE_APP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	target_fd = openat(scene.root_fd, COPY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(source_fd >= 0 && target_fd >= 0);
+	assert_int_equal(mount("disk", scene_path(DISK), "tmpfs", flags | MS_RDONLY, NULL), 0);
+	r = bundle_copy(source_fd, target_fd, scene_path(SCENE_APP), &error);
+	if (r != -EROFS || !streq(error.rule, rule_get(RULE_STAGING_FAILED)->rule) ||
+		!strstr(error.description, scene_path(SCENE_APP)))
+		fail_msg("%d %s: %s", r, error.rule, error.description);
+	assert_int_equal(mount("disk", scene_path(DISK), "tmpfs", flags, NULL), 0);
+	assert_int_equal(bundle_copy(source_fd, target_fd, scene_path(SCENE_APP), &error), 0);
+	scene_accepts(COPY);
+	fd_close(TAKE_FD(target_fd));
+	disk_end();
+}
+
 /* ---- broken files ----------------------------------------------------------------------------- */
 
+struct fault {
+	const char *path;
+	const char *how; /* of eio-fs; NULL: EIO */
+	int copied;	 /* what the copy says */
+	enum rule_id rule;
+};
+
 /* Mounts the apps' folder with @name broken. */
-static void break_file(const char *name)
+static void break_file(const char *name, const char *how)
 {
+	const char *arguments[] = { "eio-fs", "--while", scene_path(FAULT), scene_path("opt"),
+		scene_path(BROKEN), name, NULL, NULL };
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		execl(eio_fs, "eio-fs", "--while", scene_path(FAULT), scene_path("opt"),
-			scene_path(BROKEN), name, (char *)NULL);
+		if (how) {
+			memmove(&arguments[2], &arguments[1], 5 * sizeof arguments[0]);
+			arguments[1] = how;
+		}
+		execv(eio_fs, (char **)(uintptr_t)arguments);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -148,21 +185,22 @@ static void switch_fault(bool on)
 
 static void test_broken_file(void **state)
 {
-	const char *path = *state, *name = path + strlen("opt/");
+	const struct fault *fault = *state;
+	const char *name = fault->path + strlen("opt/");
 	static struct wire_error error;
 	char broken[PATH_MAX];
 	int r;
 
 	snprintf(broken, sizeof broken, BROKEN "/%s", name);
-	break_file(name);
+	break_file(name, fault->how);
 	switch_fault(true);
 	disk_begin("size=4m");
 	r = copy(BROKEN "/Example.app", &error);
-	if (r != -EIO || !streq(error.rule, rule_get(RULE_BUNDLE_UNREADABLE)->rule) ||
+	if (r != fault->copied || !streq(error.rule, rule_get(fault->rule)->rule) ||
 		!strstr(error.description, scene_path(broken)))
 		fail_msg("copy: %d %s: %s", r, error.rule, error.description);
 	disk_end();
-	scene_refuses(BROKEN "/Example.app", RULE_BUNDLE_UNREADABLE, scene_path(broken));
+	scene_refuses(BROKEN "/Example.app", fault->rule, scene_path(broken));
 	switch_fault(false);
 	disk_begin("size=4m");
 	assert_int_equal(copy(BROKEN "/Example.app", &error), 0);
@@ -172,26 +210,33 @@ static void test_broken_file(void **state)
 	assert_int_equal(umount(scene_path(BROKEN)), 0);
 }
 
-#define BROKEN_FILE(path_)                                                                       \
-	{                                                                                        \
-		.name = "broken: " path_, .test_func = test_broken_file, .teardown_func = clear, \
-		.initial_state = (void *)(uintptr_t)(path_)                                      \
-	}
+static const struct fault faults[] = {
+	{ SCENE_APP "/Contents/Info.plist", NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ SCENE_APP "/Contents/MacOS/main", NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ SCENE_APP "/Contents/_Signature/manifest", NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ SCENE_APP "/Contents/_Signature/manifest.minisig", NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ SCENE_EXTENSION "/Contents/MacOS/main", NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ LARGE, NULL, -EIO, RULE_BUNDLE_UNREADABLE },
+	{ SCENE_APP "/Contents/MacOS/main", "--short", 1, RULE_BUNDLE_CHANGED },
+	{ SCENE_EXTENSION "/Contents/MacOS/main", "--short", 1, RULE_BUNDLE_CHANGED },
+	{ LARGE, "--short", 1, RULE_BUNDLE_CHANGED },
+};
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
+	struct CMUnitTest tests[3 + ARRAY_SIZE(faults)] = {
 		cmocka_unit_test_teardown(test_full, clear),
 		cmocka_unit_test_teardown(test_no_inodes, clear),
-		BROKEN_FILE(SCENE_APP "/Contents/Info.plist"),
-		BROKEN_FILE(SCENE_APP "/Contents/MacOS/main"),
-		BROKEN_FILE(SCENE_APP "/Contents/_Signature/manifest"),
-		BROKEN_FILE(SCENE_APP "/Contents/_Signature/manifest.minisig"),
-		BROKEN_FILE(SCENE_EXTENSION "/Contents/MacOS/main"),
-		BROKEN_FILE(LARGE),
+		cmocka_unit_test_teardown(test_read_only, clear),
 	};
+	size_t i;
 	int failed;
 
+	for (i = 0; i < ARRAY_SIZE(faults); i++)
+		tests[3 + i] = (struct CMUnitTest){ .name = faults[i].path,
+			.test_func = test_broken_file,
+			.teardown_func = clear,
+			.initial_state = (void *)(uintptr_t)&faults[i] };
 	if (argc != 2)
 		return 2;
 	eio_fs = argv[1];

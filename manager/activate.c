@@ -223,13 +223,10 @@ static void stage(struct request *request, enum bundle_kind kind)
 {
 	int r = new_copy(request, kind);
 
-	if (r == 0)
-		r = staging_copy(request);
-	if (r < 0) {
+	if (r < 0)
 		request_refuse_errno(request, r, "its copy cannot be begun");
-		return;
-	}
-	request_step(request, STEP_STAGING);
+	else
+		staging_copy(request);
 }
 
 /*

@@ -304,7 +304,7 @@ void mount_of_path(const char *path, char *buffer, size_t bytes); /* one line: w
 
 const char *staging_path(const struct extension *extension, char buffer[static 4096]);
 const char *staging_folder(const char *id, char buffer[static 4096]);
-int staging_copy(struct request *request); /* then activate_staged() or request_fail() */
+void staging_copy(struct request *request); /* then activate_staged() or request_fail() */
 void staging_cancel(struct request *request);
 int staging_verify(struct request *request); /* then activate_validated() or request_fail() */
 int staging_remove(const char *id);

@@ -130,14 +130,12 @@ static int on_copied(sd_event_source *source, int fd, uint32_t events, void *con
 	return 0;
 }
 
-int staging_copy(struct request *request)
+static int begin_copy(struct request *request, int target_fd)
 {
-	_cleanup_fd_ int target_fd = make_target(request->extension), write_fd = -1;
+	_cleanup_fd_ int write_fd = -1;
 	pid_t self = getpid();
 	int fds[2], r;
 
-	if (target_fd < 0)
-		return target_fd;
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	request->copy_fd = fds[0];
@@ -152,6 +150,25 @@ int staging_copy(struct request *request)
 	if (request->copy_pid == 0)
 		copy(request, target_fd, write_fd, self);
 	return 0;
+}
+
+void staging_copy(struct request *request)
+{
+	_cleanup_fd_ int target_fd = make_target(request->extension);
+	int r;
+
+	if (target_fd < 0) {
+		request_fail_rule(request,
+			target_fd == -ENOSPC || target_fd == -EDQUOT ? RULE_STAGING_NO_SPACE
+								     : RULE_STAGING_FAILED,
+			request->extension->origin_path, strerror(-target_fd));
+		return;
+	}
+	r = begin_copy(request, target_fd);
+	if (r < 0)
+		request_refuse_errno(request, r, "its copy cannot be begun");
+	else
+		request_step(request, STEP_STAGING);
 }
 
 void staging_cancel(struct request *request)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The disk that an app lies on is broken in one place, or the one that copies go to is full: the
-# delegate gets OSSystemExtensionErrorUnknown (1) with what could not be read and what to do about it;
-# nothing is left of the attempt; with the disk mended the same request, asked again, completes. In a
-# scope with users.
+# The disk that an app lies on is broken in one place, or the one that copies go to is full or has
+# turned read-only: the delegate gets OSSystemExtensionErrorUnknown (1) with what could not be read and
+# what to do about it, or ValidationFailed (9) where a file changed while it was read; nothing is left
+# of the attempt; with the disk mended the same request, asked again, completes. In a scope with users.
 # test-disks.sh BUILD
 set -u
 build=$1
@@ -31,9 +31,9 @@ completes() { # AFTER WHAT
 	expect "$1: it runs" '^[1-9]' "$(running_pid $id)"
 }
 
-refuses() { # WHAT RULE SENTENCE ADVICE
+refuses() { # WHAT RULE SENTENCE ADVICE [CODE]
 	said=$(ask)
-	expect "$1" "^failed 1 $2 .*$3" "$said"
+	expect "$1" "^failed ${5-1} $2 .*$3" "$said"
 	expect "$1: what to do" "^advice .*$4" "$said"
 	nothing_left "$1"
 }
@@ -63,9 +63,12 @@ team_start disks
 policy_allow "$(outboardctl team list --json | jq -r '.[0].team')"
 app_install "$plain" $name 1.0-1 "$agents/agent-silent"
 chmod 755 "$work"
-eio-fs --while "$fault" "$plain" "$disk" "$name.app/$inside" 2>>"$log"
-code=$?
-[ $code = 0 ] || { tail -n 1 "$log"; exit $code; }
+disk_begin() { # [--short] NAME
+	eio-fs --while "$fault" ${2:+"$1"} "$plain" "$disk" "${2-$1}" 2>>"$log"
+	code=$?
+	[ $code = 0 ] || { tail -n 1 "$log"; exit $code; }
+}
+disk_begin "$name.app/$inside"
 
 # Met by the worker, which judges the app: it is sent the file and cannot read it.
 touch "$fault"
@@ -94,6 +97,36 @@ expect "a full disk: what to do" '^advice Free space .*/var/lib/outboard' "$said
 rm "$state/extensions/.fill"
 nothing_left "a full disk"
 completes "a disk with room"
+app_uninstall $id
+
+# It has turned read-only, as ext4 does after an error.
+mount -o remount,ro "$state/extensions"
+refuses "a disk that is read-only" staging.failed "$disk/$name.app.*$id.*Read-only file system" /var/lib/outboard
+mount -o remount,rw "$state/extensions"
+completes "a disk that can be written again"
+app_uninstall $id
+
+# A folder that cannot be opened: that of the app, or that of the extension in an app found sound before.
+folder=$name.app/${inside%/Contents/MacOS/agent}
+for row in "$name.app app.unreadable $disk/$name.app" "$folder extension.unreadable $disk/$folder"; do
+	read -r broken rule object <<<"$row"
+	umount "$disk"
+	disk_begin "$broken"
+	touch "$fault"
+	refuses "a folder that cannot be opened" "$rule" "$object: .* cannot be opened: Input/output error" "file system is whole"
+	rm "$fault"
+	completes "a folder that can be opened again"
+	app_uninstall $id
+done
+
+# A file that is emptied between its size and its bytes.
+umount "$disk"
+disk_begin --short "$name.app/$inside"
+touch "$fault"
+refuses "a file that changes" bundle.changed "$disk/$name.app/$inside changed while it was read: .*size" \
+	"nothing writes to .*$disk/$name.app/$inside" 9
+rm "$fault"
+completes "a file that does not change"
 app_uninstall $id
 
 outboardd_stop

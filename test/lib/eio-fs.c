@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A disk that is broken in places: passes a folder through, to be read only, and answers EIO to every
- * read of the files that are named. It returns when the file system is mounted, and ends when it is
- * unmounted; 77 where there is no FUSE.
+ * A disk that is broken in places: passes a folder through, to be read only, but for the files and
+ * folders that are named. It returns when the file system is mounted, and ends when it is unmounted;
+ * 77 where there is no FUSE.
  *
- *   eio-fs [--while FILE] FOLDER MOUNT-POINT NAME...
+ *   eio-fs [--short | --stuck] [--while FILE] FOLDER MOUNT-POINT NAME...
  *
- * FOLDER/NAME is a broken file; with --while only as long as FILE exists, so that a disk can be
- * mended while it is mounted.
+ * Reading FOLDER/NAME, or opening it where it is a folder, fails with EIO; with --short it is a file
+ * that was emptied after its size was asked for; with --stuck whoever reads it waits in the kernel,
+ * where not even SIGKILL reaches, and so does everybody else who comes to this disk. With --while all
+ * that only as long as FILE exists, so that a disk can be mended while it is mounted.
  */
 #define FUSE_USE_VERSION 35
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/str.h"
@@ -24,6 +28,9 @@
 static int folder_fd;
 static const char *switch_path; /* absolute: the daemon's folder is / */
 static char **broken;		/* ends in NULL */
+static int switch_fd = -1;	/* inotify, on the folder of the switch */
+enum { FAULT_EIO, FAULT_SHORT, FAULT_STUCK };
+static int fault = FAULT_EIO;
 
 /* fuse.h's paths begin with a slash. */
 static const char *below(const char *path)
@@ -41,6 +48,21 @@ static bool is_broken(const char *path)
 		if (streq(*name, below(path)))
 			return true;
 	return false;
+}
+
+/* A request that this process has taken is waited for without a signal: fs/fuse/dev.c, request_wait_answer(). */
+static void wait_until_mended(const char *path)
+{
+	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+	while (is_broken(path))
+		if (read(switch_fd, events, sizeof events) < 0 && errno != EINTR)
+			break;
+}
+
+static int on_opendir(const char *path, struct fuse_file_info *file)
+{
+	return fault == FAULT_EIO && is_broken(path) ? -EIO : 0;
 }
 
 static int on_getattr(const char *path, struct stat *status, struct fuse_file_info *file)
@@ -73,8 +95,10 @@ static int on_read(
 {
 	ssize_t n;
 
+	if (is_broken(path) && fault == FAULT_STUCK)
+		wait_until_mended(path);
 	if (is_broken(path))
-		return -EIO;
+		return fault == FAULT_SHORT ? 0 : -EIO;
 	n = pread((int)file->fh, buffer, bytes, offset);
 	return n < 0 ? -errno : (int)n;
 }
@@ -116,6 +140,7 @@ static const struct fuse_operations operations = {
 	.getattr = on_getattr,
 	.readlink = on_readlink,
 	.open = on_open,
+	.opendir = on_opendir,
 	.read = on_read,
 	.release = on_release,
 	.readdir = on_readdir,
@@ -144,28 +169,57 @@ static int serve(const char *program, const char *mount_point)
 		0); /* libfuse itself keeps something, which a leak checker would lay at our door */
 }
 
+static int watch_switch(void)
+{
+	_cleanup_free_ char *folder = switch_path ? strdup(switch_path) : NULL;
+
+	if (!folder || !strrchr(folder, '/'))
+		return -EINVAL;
+	*strrchr(folder, '/') = '\0';
+	switch_fd = inotify_init1(IN_CLOEXEC);
+	if (switch_fd < 0 ||
+		inotify_add_watch(switch_fd, folder[0] ? folder : "/", IN_DELETE | IN_MOVED_FROM) <
+			0)
+		return -errno;
+	return 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: eio-fs [--short | --stuck] [--while FILE] FOLDER MOUNT-POINT NAME...\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "short", no_argument, &fault, FAULT_SHORT },
+		{ "stuck", no_argument, &fault, FAULT_STUCK },
+		{ "while", required_argument, NULL, 'w' },
+		{ 0 },
+	};
 	const char *program = argv[0];
+	int option;
 
-	if (argc > 2 && streq(argv[1], "--while")) {
-		switch_path = argv[2];
-		argv += 2;
-		argc -= 2;
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		if (option == 'w')
+			switch_path = optarg;
+		else if (option != 0)
+			return usage();
 	}
-	if (argc < 4) {
-		fprintf(stderr, "usage: eio-fs [--while FILE] FOLDER MOUNT-POINT NAME...\n");
-		return 2;
-	}
+	argv += optind;
+	if (argc - optind < 3 || (fault == FAULT_STUCK && watch_switch() < 0))
+		return usage();
 	if (access("/dev/fuse", R_OK | W_OK) < 0) {
 		fprintf(stderr, "%s: needs /dev/fuse: %s\n", program, strerror(errno));
 		return 77;
 	}
-	folder_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder_fd = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder_fd < 0) {
-		fprintf(stderr, "%s: %s: %s\n", program, argv[1], strerror(errno));
+		fprintf(stderr, "%s: %s: %s\n", program, argv[0], strerror(errno));
 		return 1;
 	}
-	broken = argv + 3;
-	return serve(program, argv[2]);
+	broken = argv + 2;
+	return serve(program, argv[1]);
 }
