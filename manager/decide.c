@@ -147,11 +147,6 @@ static int check(struct request *request, struct wire_error *error)
 			taken->info.team[0] ? taken->info.team : "nobody", NULL);
 		return 1;
 	}
-	if (info->categories == 0) {
-		rule_error(error, RULE_CATEGORY_UNKNOWN, info->identifier,
-			"neither endpoint security, network extension nor driver", NULL);
-		return 1;
-	}
 	if (info->categories & ~CATEGORIES_SERVED) {
 		rule_error(error, RULE_CATEGORY_NOT_SERVED, info->identifier,
 			info->categories & BUNDLE_CATEGORY_NETWORK_EXTENSION ? "network extensions"
