@@ -4,7 +4,8 @@
 # Errors 1 to 13, each by an app, a file system or a process as it could exist: the app that asks is
 # told the number, the rule, and a sentence that names what it is about; and the same app without
 # that one fault is let in. Those that take a longer story are in test-requests.sh (11, 12),
-# test-asked.sh (13) and test-disks.sh (1, a broken disk and a full one). In a scope with users.
+# test-asked.sh (13), test-disks.sh (1, a broken disk and a full one), test-late.sh (what takes too long)
+# and test-clients.sh (Endpoint Security). In a scope with users.
 # test-errors.sh BUILD
 set -u
 build=$1
@@ -125,21 +126,29 @@ refused() { # WHAT BEFORE AFTER NUMBER RULE OBJECT [IDENTIFIER]
 	rows=$((rows + 1))
 }
 
-# What an administrator is told by the tool: the sentence of the rule, and what to do.
-told() { # WHAT SENTENCE VERB...
-	local what=$1 sentence=$2 said code
-	shift 2
+# What an administrator is told by the tool: the sentence of the rule, its name, and what to do.
+told() { # WHAT NUMBER RULE SENTENCE VERB...
+	local what=$1 number=$2 rule=$3 sentence=$4 said code
+	shift 4
 	said=$(outboardctl "$@" 2>&1)
 	code=$?
 	[ $code = 1 ] || fail "$what: exit code" 1 "$code: $said"
-	expect "$what" "$sentence" "$said"
+	expect "$what" "^outboardctl $1: $sentence.* \\($rule, error $number\\)\$" "$said"
 	expect "$what: what to do" '^  ' "$said"
 	echo "${said%%$'\n'*}"
 	rows=$((rows + 1))
 }
 
+done_by_root() { # VERB...: what was refused before is done
+	outboardctl "$@" >>"$log" 2>&1 || fail "outboardctl $*" "exit 0" "$(tail -n 1 "$log")"
+}
+
+# What dies as soon as it is started is started again and again here, and not given up.
+mkdir -p "$OUTBOARD_ROOT/etc/outboard/conf.d"
+printf '[extension]\ncrash_limit = 1000\n' >"$OUTBOARD_ROOT/etc/outboard/conf.d/crashes.conf"
 outboardd_start
 team_start other
+other=$(outboardctl team list --json | jq -r '.[0].team')
 team_start errors
 team=$(outboardctl team list --json | jq -r '.[] | select(.name == "errors") | .team')
 policy_allow "$team"
@@ -165,18 +174,20 @@ app_install "$opt/first" first 1.0-1 "$agents/agent-silent" NSEndpointSecurityMa
 outboardctl activate "$opt/first/first.app" org.example.first.agent --wait >>"$log" 2>&1 ||
 	fail "the first one" "exit 0" "$(tail -n 1 "$log")"
 refused "a service that another one has" a_service none 9 service.taken "org.example.taken"
-told "deny what does not wait" 'org.example.first.agent: it does not wait for approval' deny org.example.first.agent
+told "deny what does not wait" 1 approval.not-waiting \
+	'org.example.first.agent: it does not wait for approval, it is activated_enabled' deny org.example.first.agent
 put none none
 expect "deactivate what is not active" "^failed 4 extension.not-active .*$id" \
 	"$("$app/Contents/MacOS/app" deactivate $id)"
-told "developer mode is off" 'dev.true: this is for developer mode only' dev run -- /bin/true
+told "developer mode is off" 13 developer.mode-off 'dev.true: this is for developer mode only' dev run -- /bin/true
+told "no app" 1 app.unreadable "$opt: the app cannot be opened: its name does not end in .app" activate "$opt" $id
 put none none
 outboardctl activate "$app" $id --wait >>"$log" 2>&1 || fail "activate" "exit 0" "$(tail -n 1 "$log")"
 put none all_other_team
 expect "an identifier that another team has" "^failed 6 extension.identifier-taken .*$id" \
 	"$(as-user alice "$app/Contents/MacOS/app" activate $id)"
 policy_take "{\"NonRemovableSystemExtensions\": {\"$team\": [\"$id\"]}}"
-told "what the policy keeps" "$id: the policy keeps it" uninstall $id
+told "what the policy keeps" 10 policy.non-removable "$id: the policy keeps it" uninstall $id
 policy_take ''
 app_uninstall $id
 app_uninstall org.example.first.agent
@@ -193,6 +204,77 @@ policy_exclusive
 refused "a policy that names others" none none 10 policy.not-allowed "$id"
 policy_back
 sound "afterwards"
+
+# what waits for approval is neither on nor off; approved, it can be both
+put none all_other_team
+app_start alice "$app/Contents/MacOS/app" activate $id
+app_await '^needs-approval$'
+told "enable what waits" 1 state.not-disabled \
+	"$id: only what is disabled can be enabled, and it is activated_waiting_for_user" enable $id
+told "disable what waits" 1 state.not-enabled \
+	"$id: only what is enabled can be disabled, and it is activated_waiting_for_user" disable $id
+done_by_root approve $id --yes
+app_await '^finished 0$'
+app_ended 0
+done_by_root disable $id
+until_property "it can be disabled" $id state '^activated_disabled$'
+done_by_root enable $id
+until_property "it can be enabled" $id state '^activated_enabled$'
+app_uninstall $id
+
+# a registration that cannot be used vouches for nobody
+registration=$OUTBOARD_ROOT/etc/outboard/teams.d/$other.team
+cp "$registration" "$work/registration"
+echo 'colour = red' >>"$registration"
+said=$(outboardctl team list --json | jq -r --arg team "$other" '.[] | select(.team == $team) | .state + ": " + .reason')
+expect "team.file" "^unusable: the registration $other.team cannot be used: .*name, key, entitlements" "$said"
+rows=$((rows + 1))
+refused "an extension of that team" none all_other_team 8 team.unknown "$name.app"
+cp "$work/registration" "$registration"
+expect "team.file: without it" "^trusted" "$(outboardctl team list --json |
+	jq -r --arg team "$other" '.[] | select(.team == $team) | .state')"
+
+# started again and again, its request is open: an administrator, or the policy, ends that
+id=org.example.looping.agent app=$opt/looping.app/Contents/MacOS/app
+app_install "$opt" looping 1.0-1 "$agents/agent-crash"
+enabling() {
+	app_start alice "$app" activate $id
+	until_property "it does not come up" $id state '^activated_enabling$'
+}
+enabling
+done_by_root disable $id
+app_await "^failed 13 state.disabled $id: it was disabled meanwhile by root"
+app_ended 1
+app_uninstall $id
+enabling
+rm "$OUTBOARD_ROOT/etc/outboard/policy.d/allowed-$team.json"
+app_await "^failed 12 state.removed $id: the version that was asked for is gone: the policy that allowed it is gone"
+app_ended 1
+until_property "it is gone" $id state '^$'
+app_install "$opt" looping 1.0-2 "$agents/agent-silent"
+policy_allow "$team"
+policy_take ''
+expect "one that comes up, allowed again" '^finished 0$' "$(as-user alice "$app" activate $id)"
+app_uninstall $id
+rows=$((rows + 2))
+
+# nine at once
+done_by_root developer on
+mkfifo "$work/hold" "$work/begun"
+exec {hold}<>"$work/hold" {begun}<>"$work/begun"
+runs=()
+for _ in {1..8}; do
+	outboardctl dev run -- sh -c 'echo begun; read -r _' <"$work/hold" >"$work/begun" 2>>"$log" {hold}>&- {begun}>&- &
+	runs+=($!)
+	read -r -t $wait_s -u "$begun" || fail "dev run" "a program that runs" "$(tail -n 1 "$log")"
+done
+told "a ninth one" 9 developer.run 'dev.true: it cannot be run as an extension: eight of them run already' dev run -- /bin/true
+echo >&"$hold"
+wait -n "${runs[@]}"
+done_by_root dev run -- /bin/true
+exec {hold}>&-
+wait "${runs[@]}"
+done_by_root developer off
 
 outboardd_stop
 echo "$rows rows"

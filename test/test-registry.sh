@@ -35,7 +35,7 @@ fill
 said=$(ask)
 expect "what is active is answered" '^finished 0$' "$said"
 said=$(outboardctl disable $id 2>&1)
-expect "what must be written is refused" 'is full' "$said"
+expect "what must be written is refused" "$id: the disk of the registry is full.*\\(registry.no-space, error 1\\)" "$said"
 expect "and nothing has changed" '^activated_enabled$' "$(property $id state)"
 kill -9 "$pid"
 until_property "started again on a full disk" $id pid '^[1-9]'

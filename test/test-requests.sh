@@ -93,5 +93,38 @@ app_ended 0
 expect "it runs" '^[1-9]' "$(running_pid $id2)"
 
 app_uninstall $id2
+
+# Sixteen requests of one process can be open; one more is refused, until one of them has ended.
+many=$work/made/many.app/Contents/Library/SystemExtensions/org.example.many.agent.systemextension
+"$source_top/test/agents/make-app" "$work/made" many 1.0-1 "$build/test/agents/test-asker" "$agents/agent-silent" ||
+	fail "make-app" "an app" "see above"
+for n in {1..17}; do
+	cp -r "$many" "${many/agent/$n}"
+	sed -i "s/many\.agent/many.$n/" "${many/agent/$n}/Contents/Info.plist"
+	sign "${many/agent/$n}" "$work/made/many.agent.entitlements"
+done
+app_sign "$work/made" many
+mv "$work/made/many.app" "$OUTBOARD_ROOT/opt/"
+mkfifo "$work/asks" "$work/told"
+as-user alice "$OUTBOARD_ROOT/opt/many.app/Contents/MacOS/app" <"$work/asks" >"$work/told" 2>&1 &
+app_pid=$!
+exec {asks}>"$work/asks" {app_fd}<"$work/told"
+printf 'org.example.many.%s\n' {1..16} >&"$asks"
+for n in {1..16}; do
+	app_await ' (needs-approval|failed|finished)'
+	expect "request $n of 16" '^org.example.many.[0-9]+ needs-approval$' "$line"
+done
+echo org.example.many.17 >&"$asks"
+app_await '^org.example.many.17 '
+expect "one more" '^org.example.many.17 failed 1 request.too-many org.example.many.17: too many requests: 16 ' "$line"
+echo cancel org.example.many.3 >&"$asks"
+app_await '^org.example.many.3 failed 11 request.canceled org.example.many.3: '
+echo org.example.many.17 >&"$asks"
+app_await '^org.example.many.17 '
+expect "one more, when one has ended" '^org.example.many.17 needs-approval$' "$line"
+expect "what waits, canceled or not" '^17$' \
+	"$(outboardctl list --json | jq '[.[] | select(.state == "activated_waiting_for_user")] | length')"
+exec {asks}>&-
+app_kill
 outboardd_stop
 echo "ok"

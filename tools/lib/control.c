@@ -77,22 +77,28 @@ static int say_broken(const struct verb *verb, int r)
 		strerror(-r));
 }
 
-/* Our errors carry a second string: {"code":…,"recovery":…}. */
+/* Our errors carry a second string: {"code":…,"rule":…,"recovery":…}. */
 static int say_error(const struct verb *verb, sd_bus_message *reply)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(reply);
 	const char *text = NULL, *structured = NULL;
 	_cleanup_json_ json_t *json = NULL;
-	const char *recovery;
+	const char *recovery, *rule;
 
 	if (sd_bus_message_has_signature(reply, "ss") &&
 		sd_bus_message_read(reply, "ss", &text, &structured) >= 0)
 		json = json_loads(structured, 0, NULL);
 	recovery = json ? field_string(json, "recovery") : "";
+	rule = json ? field_string(json, "rule") : "";
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
 		sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED))
 		return say_broken(verb, -ECONNRESET);
-	verb_failed(verb, "%s", PRINT_CLEAN(error->message ? error->message : error->name));
+	text = PRINT_CLEAN(error->message ? error->message : error->name);
+	if (*rule)
+		verb_failed(verb, "%s (%s, error %lld)", text, PRINT_CLEAN(rule),
+			field_number(json, "code"));
+	else
+		verb_failed(verb, "%s", text);
 	if (*recovery)
 		fprintf(stderr, "  %s\n", PRINT_CLEAN(recovery));
 	return VERB_FAILED;
