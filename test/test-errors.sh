@@ -80,12 +80,7 @@ policy_take() { # TEXT
 	policy_await 'valid$'
 }
 policy_await() { # WHAT
-	local deadline=$((SECONDS + wait_s)) change
-	[ -v monitor_fd ] || monitor_start
-	until outboardctl status 2>>"$log" | grep -qE "policy: +$1"; do
-		[ $SECONDS -lt $deadline ] || fail "the policy" "$1" "$(outboardctl status | grep policy)"
-		read -r -t 1 -u "$monitor_fd" change
-	done
+	until_status "the policy" "policy: +$1"
 }
 policy_exclusive() {
 	mv "$OUTBOARD_ROOT/etc/outboard/policy.d/allowed-$team.json" "$work/allowed"

@@ -77,6 +77,15 @@ until_property() { # WHAT IDENTIFIER NAME PATTERN
 	done
 }
 
+until_status() { # WHAT PATTERN: a line of status, looked at again at each change that the monitor tells
+	local deadline=$((SECONDS + wait_s)) change
+	[ -v monitor_fd ] || monitor_start
+	until outboardctl status 2>>"$log" | grep -qE -e "$2"; do
+		[ $SECONDS -lt $deadline ] || fail "$1" "$2" "$(outboardctl status)"
+		read -r -t 1 -u "$monitor_fd" change || monitor_start
+	done
+}
+
 running_pid() { # IDENTIFIER: of its process, nothing when there is none
 	property "$1" pid | grep -v '^0$'
 }
