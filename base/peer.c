@@ -4,14 +4,18 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include "base/fd.h"
 #include "base/peer.h"
+
+#define END_MSEC 1000
 
 int process_pidfd(pid_t pid)
 {
@@ -23,6 +27,15 @@ int process_pidfd(pid_t pid)
 int process_signal(int pid_fd, int signal)
 {
 	return syscall(SYS_pidfd_send_signal, pid_fd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+void process_end(pid_t pid)
+{
+	_cleanup_fd_ int fd = process_pidfd(pid);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, fd >= 0 && poll(&poll_fd, 1, END_MSEC) == 0 ? WNOHANG : 0);
 }
 
 int process_start_time(pid_t pid, uint64_t *ret)

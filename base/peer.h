@@ -51,4 +51,10 @@ int process_start_time(pid_t pid, uint64_t *ret);
 int process_pidfd(pid_t pid);
 int process_signal(int pid_fd, int signal);
 
+/*
+ * Kills a child and takes its end. One that waits in the kernel for a disk, where SIGKILL does not
+ * reach it, is waited for one second; then it is left to end when it can.
+ */
+void process_end(pid_t pid);
+
 #endif

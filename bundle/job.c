@@ -18,6 +18,7 @@
 #include <time.h>
 #include "base/fd.h"
 #include "base/paths.h"
+#include "base/peer.h"
 #include "base/str.h"
 #include "bundle/layout.h"
 #include "bundle/teams.h"
@@ -329,10 +330,8 @@ struct bundle_job *bundle_job_free(struct bundle_job *job)
 {
 	if (!job)
 		return NULL;
-	if (job->pid > 0) {
-		kill(job->pid, SIGKILL);
-		waitpid(job->pid, NULL, 0);
-	}
+	if (job->pid > 0)
+		process_end(job->pid);
 	wire_packet_done(&job->packet);
 	walk_free(job->walk);
 	teams_free(job->teams);

@@ -126,7 +126,7 @@ struct request {
 	struct extension *extension; /* the copy that it brings about or waits for */
 	bool owns;		     /* that copy exists for this request alone */
 	struct bundle_job *job;
-	sd_event_source *job_source;
+	sd_event_source *job_source, *job_timer;
 	int copy_fd;
 	pid_t copy_pid;
 	struct question *question; /* of REQUEST_IDENTIFY */

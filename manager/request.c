@@ -83,6 +83,7 @@ static void tell_ended(struct request *request, const char *result, const struct
 static void stop_work(struct request *request)
 {
 	request->job_source = sd_event_source_disable_unref(request->job_source);
+	request->job_timer = sd_event_source_disable_unref(request->job_timer);
 	request->job = bundle_job_free(request->job);
 	staging_cancel(request);
 	request->app_fd = fd_close(request->app_fd);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/paths.h"
+#include "base/peer.h"
 #include "base/str.h"
 #include "manager/manager.h"
 
@@ -106,7 +107,7 @@ static void copy_ended(struct request *request)
 	request->job_source = sd_event_source_disable_unref(request->job_source);
 	request->copy_fd = fd_close(request->copy_fd);
 	if (request->copy_pid > 0)
-		waitpid(request->copy_pid, NULL, 0);
+		process_end(request->copy_pid); /* it has said all that it had to say */
 	request->copy_pid = 0;
 }
 
@@ -173,8 +174,6 @@ void staging_copy(struct request *request)
 
 void staging_cancel(struct request *request)
 {
-	if (request->copy_pid > 0)
-		kill(request->copy_pid, SIGKILL);
 	copy_ended(request);
 }
 

@@ -8,8 +8,8 @@
  *
  * Reading FOLDER/NAME, or opening it where it is a folder, fails with EIO; with --short it is a file
  * that was emptied after its size was asked for; with --stuck whoever reads it waits in the kernel,
- * where not even SIGKILL reaches, and so does everybody else who comes to this disk. With --while all
- * that only as long as FILE exists, so that a disk can be mended while it is mounted.
+ * where not even SIGKILL reaches; that takes --while. With --while all of it only as long as FILE
+ * exists, so that a disk can be mended while it is mounted.
  */
 #define FUSE_USE_VERSION 35
 #include <dirent.h>
@@ -28,7 +28,6 @@
 static int folder_fd;
 static const char *switch_path; /* absolute: the daemon's folder is / */
 static char **broken;		/* ends in NULL */
-static int switch_fd = -1;	/* inotify, on the folder of the switch */
 enum { FAULT_EIO, FAULT_SHORT, FAULT_STUCK };
 static int fault = FAULT_EIO;
 
@@ -38,25 +37,43 @@ static const char *below(const char *path)
 	return path[1] ? path + 1 : ".";
 }
 
-static bool is_broken(const char *path)
+static bool is_named(const char *path)
 {
 	char **name;
 
-	if (switch_path && access(switch_path, F_OK) < 0)
-		return false;
 	for (name = broken; *name; name++)
 		if (streq(*name, below(path)))
 			return true;
 	return false;
 }
 
+static bool is_broken(const char *path)
+{
+	return !(switch_path && access(switch_path, F_OK) < 0) && is_named(path);
+}
+
+static int watch_switch(void)
+{
+	_cleanup_free_ char *folder = switch_path ? strdup(switch_path) : NULL;
+	_cleanup_fd_ int fd = inotify_init1(IN_CLOEXEC);
+
+	if (!folder || !strrchr(folder, '/'))
+		return -EINVAL;
+	*strrchr(folder, '/') = '\0';
+	if (fd < 0 ||
+		inotify_add_watch(fd, folder[0] ? folder : "/", IN_DELETE | IN_MOVED_FROM) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
 /* A request that this process has taken is waited for without a signal: fs/fuse/dev.c, request_wait_answer(). */
 static void wait_until_mended(const char *path)
 {
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	_cleanup_fd_ int fd = watch_switch(); /* each reader's own: an event is read once */
 
-	while (is_broken(path))
-		if (read(switch_fd, events, sizeof events) < 0 && errno != EINTR)
+	while (fd >= 0 && is_broken(path))
+		if (read(fd, events, sizeof events) < 0 && errno != EINTR)
 			break;
 }
 
@@ -87,6 +104,8 @@ static int on_open(const char *path, struct fuse_file_info *file)
 	if (fd < 0)
 		return -errno;
 	file->fh = (uint64_t)fd;
+	/* else it is the page cache that is waited for, which a signal ends */
+	file->direct_io = fault == FAULT_STUCK && is_named(path);
 	return 0;
 }
 
@@ -152,6 +171,9 @@ static int serve(const char *program, const char *mount_point)
 	char name[] = "eio-fs", options[] = "-oro,allow_other,default_permissions,fsname=eio-fs";
 	char *arguments[] = { name, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
+	struct fuse_loop_config loop = {
+		.max_idle_threads = 4
+	}; /* who waits does not hold the others */
 	struct fuse *fuse = fuse_new(&args, &operations, sizeof operations, NULL);
 	int r;
 
@@ -162,26 +184,11 @@ static int serve(const char *program, const char *mount_point)
 	}
 	if (fuse_daemonize(0) < 0)
 		return 1;
-	r = fuse_loop(fuse);
+	r = fuse_loop_mt(fuse, &loop);
 	fuse_unmount(fuse);
 	fuse_destroy(fuse);
 	_exit(r !=
 		0); /* libfuse itself keeps something, which a leak checker would lay at our door */
-}
-
-static int watch_switch(void)
-{
-	_cleanup_free_ char *folder = switch_path ? strdup(switch_path) : NULL;
-
-	if (!folder || !strrchr(folder, '/'))
-		return -EINVAL;
-	*strrchr(folder, '/') = '\0';
-	switch_fd = inotify_init1(IN_CLOEXEC);
-	if (switch_fd < 0 ||
-		inotify_add_watch(switch_fd, folder[0] ? folder : "/", IN_DELETE | IN_MOVED_FROM) <
-			0)
-		return -errno;
-	return 0;
 }
 
 static int usage(void)
@@ -209,7 +216,7 @@ int main(int argc, char **argv)
 			return usage();
 	}
 	argv += optind;
-	if (argc - optind < 3 || (fault == FAULT_STUCK && watch_switch() < 0))
+	if (argc - optind < 3 || (fault == FAULT_STUCK && !switch_path))
 		return usage();
 	if (access("/dev/fuse", R_OK | W_OK) < 0) {
 		fprintf(stderr, "%s: needs /dev/fuse: %s\n", program, strerror(errno));
