@@ -169,7 +169,7 @@ static void what_is_not_valid_is_named(void **state)
 		{ "[manager]\nsystem_bus = true",
 			":2: system_bus = 'true' is not allowed: yes or no" },
 		{ "[manager]\napp_folders = /opt opt", "absolute paths, separated by blanks" },
-		{ "[endpoint]\nsources = gate bpf", "words of: auto plain" },
+		{ "[endpoint]\nsources = gate bpf", "words of: auto trampolines plain" },
 		{ "[endpoint]\nsources = gat", "words of:" },
 		{ "[extension]\nmemry = 1G", ":2: section [extension] has no key 'memry'" },
 		{ "[log]\npids = 1", ":2: section [log] has no key 'pids'" },

@@ -44,7 +44,7 @@ struct endpoint_ring {
 	uint32_t ring_bytes;
 	uint32_t record_version;
 	uint32_t generation;
-	uint32_t reserved;
+	uint32_t sources; /* enum source: what this kernel has, of what is allowed */
 	uint64_t can_watch[ES_EVENTS_MAX / 64]; /* what SUBSCRIBE takes */
 };
 static_assert(sizeof(struct endpoint_ring) == 48, "wire");

@@ -4,8 +4,9 @@
  * the compiler for BPF, by outboard-esd and by libEndpointSecurity. Fixed width throughout; a record
  * says its version, so that an old library that meets a new daemon says so instead of guessing.
  *
- * A record is: struct es_record, then `n_blobs` byte strings one after the other, each with its NUL,
- * whose lengths (NUL included, 0: absent) stand in blob_bytes[].
+ * A record is: the first `fixed_bytes` of struct es_record, as much as its event needs, then
+ * ES_BLOBS byte strings one after the other, each with its NUL, whose lengths (NUL included, 0:
+ * absent) stand in blob_bytes[].
  */
 #ifndef OB_ENDPOINT_RECORD_H
 #define OB_ENDPOINT_RECORD_H
@@ -15,45 +16,80 @@ typedef unsigned char uint8_t;
 typedef unsigned short uint16_t;
 typedef unsigned int uint32_t;
 typedef int int32_t;
+typedef long long int64_t;
 typedef unsigned long long uint64_t;
+#define ES_OFFSET(type, member) __builtin_offsetof(type, member)
 #else
+#include <stddef.h>
 #include <stdint.h>
+#define ES_OFFSET(type, member) offsetof(type, member)
 #endif
 
-#define ES_RECORD_VERSION 2
+#define ES_RECORD_VERSION 3
 #define ES_CLIENTS_MAX 64
 #define ES_EVENTS_MAX 256
 #define ES_BLOB_BYTES 4096u /* each string with its NUL is shorter */
 
 enum es_blob {
 	ES_BLOB_EXECUTABLE, /* of the process that acted, before */
-	ES_BLOB_TARGET,	    /* exec: the new executable */
-	ES_BLOB_CWD,
-	ES_BLOB_ARGUMENTS, /* NUL-separated */
-	ES_BLOB_ENVIRONMENT,
+	ES_BLOB_SIGNING_ID, /* of the same */
+	ES_BLOB_TARGET,	    /* exec, fork, signal: the other executable; else the file */
+	ES_BLOB_TARGET_SIGNING_ID,
+	ES_BLOB_SECOND,	   /* exec: working directory; create, unlink, rename: the directory */
+	ES_BLOB_SCRIPT,	   /* exec */
+	ES_BLOB_ARGUMENTS, /* exec: NUL-separated; create, rename: the new name; mount: the source */
+	ES_BLOB_ENVIRONMENT, /* exec: NUL-separated; mount: the type of the file system */
+	ES_BLOB_DESCRIPTORS, /* exec: struct es_record_descriptor, and a NUL */
 	ES_BLOBS,
+};
+
+#define ES_DESCRIPTORS_MAX 64 /* of an exec: the lowest ones */
+struct es_record_descriptor {
+	int32_t fd;
+	uint32_t type; /* es_fd_t */
+	uint64_t pipe;
 };
 
 #define ES_FILE_TRUNCATED 0x1u /* longer than fits */
 #define ES_FILE_DELETED 0x2u
-#define ES_FILE_UNKNOWN 0x4u /* the program does not know it */
+#define ES_FILE_UNKNOWN 0x4u	/* the program does not know it */
+#define ES_FILE_UNVERIFIED 0x8u /* the path is the caller's word, which another thread can change */
 
+/* struct stat(2), of the inode itself; times in ns since 1970 */
 struct es_record_file {
-	uint64_t inode;
-	uint64_t size;
-	uint32_t device; /* as the kernel has it: major << 20 | minor */
-	uint32_t mode, uid, gid;
-	uint32_t flags;
+	uint64_t inode, size, blocks;
+	int64_t access_time, modify_time, change_time;
+	uint32_t device, special; /* as the kernel has them: major << 20 | minor */
+	uint32_t mode, uid, gid, links, block_bytes, generation;
+	uint32_t flags; /* ES_FILE_* */
 	uint32_t mount_id;
 };
 
+#define ES_IDENTITY_NONE 0u    /* of no file that has one */
+#define ES_IDENTITY_PENDING 1u /* not computed yet: nothing is known, which is not "unsigned" */
+#define ES_IDENTITY_KNOWN 2u
+
+struct es_record_identity {
+	uint32_t state;
+	uint32_t codesigning_flags;
+	uint32_t is_platform_binary;
+	uint32_t reserved;
+	uint8_t cdhash_full[32];
+	char team_id[16];
+};
+
+#define ES_PROCESS_CLIENT 0x1u /* it is a client of Endpoint Security */
+
 struct es_record_process {
 	uint32_t token[8]; /* audit_token_t; pid as the broker's pid namespace has it, 0 outside */
+	uint32_t parent_token[8];
 	int32_t ppid, original_ppid, group_id, session_id;
 	uint64_t start_boottime; /* ns */
-	uint32_t parent_token[8];
 	struct es_record_file executable;
+	struct es_record_identity identity;
 	uint32_t mount_namespace;
+	uint32_t tty_device; /* of the session's terminal, major << 20 | minor; 0 none */
+	uint32_t flags;	     /* ES_PROCESS_* */
 	uint32_t reserved;
 };
 
@@ -62,21 +98,38 @@ struct es_record {
 	uint32_t bytes; /* of the whole */
 	uint32_t event_type;
 	uint32_t error; /* ES_RECORD_ERROR_* */
-	/* of this client, when the record got its place: lost before it, of its type and of all */
+	/* of this client, when the record was written: lost before it, of its type and of all */
 	uint64_t dropped_of_type, dropped;
 	uint64_t time; /* CLOCK_MONOTONIC, ns */
 	uint64_t thread_id;
-	struct es_record_process process, target; /* target: exec, fork */
-	int32_t exit_status;
-	uint32_t argument_bytes,
-		environment_bytes; /* of the program itself: more than is here, maybe */
-	struct es_record_file cwd;
-	uint32_t blob_bytes[ES_BLOBS];
+	uint64_t question; /* AUTH: number that the answer names; 0: NOTIFY */
+	uint64_t deadline; /* AUTH: CLOCK_MONOTONIC, ns */
+	uint32_t fixed_bytes;
+	uint16_t blob_bytes[ES_BLOBS];
+	int32_t value; /* exit: status; signal: number; open: flags; create: kind of destination */
+	uint32_t detail; /* close: ES_CLOSE_*; create: mode; mount: flags */
+	uint32_t result; /* NOTIFY after an AUTH: 0 allowed, 1 denied */
+	struct es_record_process process;
+	struct es_record_file file;   /* exec: the script */
+	struct es_record_file second; /* what ES_BLOB_SECOND names */
+	/* from here on: exec, fork, signal */
+	struct es_record_process target;
+	uint32_t argument_bytes, environment_bytes; /* of the program: more than is here, maybe */
+	int32_t last_fd;
 	uint32_t reserved;
 };
 
+#define ES_RECORD_BASE_BYTES ES_OFFSET(struct es_record, file) /* exit */
+#define ES_RECORD_FILE_BYTES ES_OFFSET(struct es_record, second)
+#define ES_RECORD_FILES_BYTES ES_OFFSET(struct es_record, target)
+
+#define ES_CLOSE_MODIFIED 0x1u
+#define ES_CLOSE_WAS_MAPPED_WRITABLE 0x2u
+
 #define ES_RECORD_ERROR_ARGUMENTS 0x1u /* could not be read */
 #define ES_RECORD_ERROR_ENVIRONMENT 0x2u
+#define ES_RECORD_ERROR_ACTOR 0x4u  /* who acted is one of several: see outboard-esd(8) */
+#define ES_RECORD_ERROR_MERGED 0x8u /* at least once: the kernel joins repeats of one act */
 #define ES_RECORD_BYTES_MAX (sizeof(struct es_record) + ES_BLOBS * ES_BLOB_BYTES)
 
 /* One page that daemon and program share. Written by the daemon, but for what is marked. */
@@ -84,7 +137,9 @@ struct es_control {
 	uint64_t subscribed[ES_EVENTS_MAX]; /* a bit a client */
 	uint32_t scoped;		    /* only what is in scope_cgroups[0] or below */
 	uint32_t pid_namespace;		    /* inode number of the broker's */
+	uint32_t pid_level, reserved;	    /* program: how deep that one lies */
 	uint64_t no_storage;		    /* program: events without what is known of the task */
+	uint64_t no_scratch;		    /* program: events that found no room to be made in */
 };
 
 /* Of each client, written by the program. */

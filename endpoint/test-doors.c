@@ -53,10 +53,16 @@ void engine_drop_client(struct engine *engine, uint32_t client)
 	memset(kernel->watched[client], 0, sizeof kernel->watched[client]);
 }
 
-void engine_watch(
+int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
 {
 	memcpy(kernel->watched[client], events, sizeof kernel->watched[client]);
+	return 0;
+}
+
+uint32_t engine_sources(const struct engine *engine)
+{
+	return SOURCES_ALL;
 }
 
 int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)

@@ -41,6 +41,7 @@ enum bpf_map_type {
 };
 enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_ANY, BPF_NOEXIST, BPF_EXIST };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 
 struct bpf_dynptr {
@@ -66,6 +67,9 @@ struct pid {
 struct kuid_s {
 	u32 val;
 };
+struct atomic_s {
+	int counter;
+};
 struct cred {
 	struct kuid_s uid, gid, euid, egid;
 };
@@ -85,13 +89,35 @@ struct dentry {
 };
 struct super_block {
 	u32 s_dev;
+	unsigned long s_blocksize;
+};
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
 };
 struct inode {
 	u16 i_mode;
 	struct kuid_s i_uid, i_gid;
 	struct super_block *i_sb;
-	u64 i_ino;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	u32 i_rdev;
 	s64 i_size;
+	u8 i_blkbits;
+	u64 i_blocks;
+	u32 i_generation;
+	struct atomic_s i_writecount;
+	/* from 6.11 on */
+	s64 i_atime_sec, i_mtime_sec, i_ctime_sec;
+	u32 i_atime_nsec, i_mtime_nsec, i_ctime_nsec;
+};
+/* until 6.5 */
+struct inode___plain_times {
+	struct timespec64 i_atime, i_mtime, i_ctime;
+};
+/* 6.6: i_ctime hidden; 6.7 to 6.10: all three */
+struct inode___hidden_times {
+	struct timespec64 __i_atime, __i_mtime, __i_ctime;
 };
 struct vfsmount {
 	struct dentry *mnt_root;
@@ -123,13 +149,22 @@ struct mnt_namespace {
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 };
-struct atomic_s {
-	int counter;
+struct tty_driver {
+	int major, minor_start;
+};
+struct tty_struct {
+	int index;
+	struct tty_driver *driver;
 };
 struct signal_struct {
 	struct atomic_s live;
+	struct task_struct *group_exec_task;
 	struct pid *pids[4];
 	int group_exit_code;
+	struct tty_struct *tty;
+};
+struct kernel_siginfo {
+	int si_signo, si_errno, si_code;
 };
 struct task_struct {
 	int pid, tgid;
@@ -140,7 +175,8 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct fs_struct *fs;
 	struct nsproxy *nsproxy;
-	u64 start_boottime;
+	struct files_struct *files;
+	u64 start_boottime, self_exec_id;
 	int exit_code;
 	struct kuid_s loginuid;
 	unsigned int sessionid;
@@ -148,6 +184,25 @@ struct task_struct {
 struct linux_binprm {
 	struct file *file;
 	int argc;
+	const char *filename, *interp;
+};
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+	unsigned long *open_fds;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
+struct seq_file {
+	void *private;
+};
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 #pragma clang attribute pop

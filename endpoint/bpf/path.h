@@ -14,16 +14,9 @@
 #include "endpoint/bpf/kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "endpoint/record.h"
+#include "endpoint/bpf/maps.h"
 
 #define PATH_STEPS 256 /* components and mount points; an attacker chooses their number */
-
-/* Built from its end: the string is the last `bytes` of text, NUL included. */
-struct path_text {
-	char text[2 * ES_BLOB_BYTES]; /* the upper half is room for the verifier's sake */
-	u32 bytes;
-	u32 flags;
-};
 
 struct walk {
 	struct path_text *out;
@@ -74,10 +67,9 @@ static long walk_step(u32 index, struct walk *walk)
 	return 0;
 }
 
-static __always_inline void path_walk(struct path_text *out, const struct path *path)
+static __always_inline void dentry_walk(
+	struct path_text *out, struct vfsmount *mount, struct dentry *dentry)
 {
-	struct vfsmount *mount = BPF_CORE_READ(path, mnt);
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
 	struct walk walk = { .out = out, .at = ES_BLOB_BYTES - 1, .dentry = dentry };
 
 	walk.mount = (void *)mount - bpf_core_field_offset(struct mount, mnt);
@@ -102,21 +94,83 @@ static __always_inline void path_walk(struct path_text *out, const struct path *
 	out->bytes = ES_BLOB_BYTES - (walk.at & (ES_BLOB_BYTES - 1));
 }
 
-static __always_inline void file_fill(
-	struct es_record_file *ret, const struct path *path, u32 flags)
+static __always_inline void path_walk(struct path_text *out, const struct path *path)
 {
-	struct inode *inode = BPF_CORE_READ(path, dentry, d_inode);
-	struct vfsmount *mount = BPF_CORE_READ(path, mnt);
-	struct mount *whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	dentry_walk(out, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry));
+}
+
+#define NS_PER_SECOND 1000000000ll
+#define TIME(type, inode, which)                                               \
+	(BPF_CORE_READ((struct type *)(inode), which.tv_sec) * NS_PER_SECOND + \
+		BPF_CORE_READ((struct type *)(inode), which.tv_nsec))
+
+/* Three shapes in as many years: linux/fs.h of 6.1, 6.6 and 6.7, 6.11. */
+static __always_inline void times_fill(struct es_record_file *ret, struct inode *inode)
+{
+	if (bpf_core_field_exists(inode->i_ctime_sec)) {
+		ret->access_time = BPF_CORE_READ(inode, i_atime_sec) * NS_PER_SECOND +
+			BPF_CORE_READ(inode, i_atime_nsec);
+		ret->modify_time = BPF_CORE_READ(inode, i_mtime_sec) * NS_PER_SECOND +
+			BPF_CORE_READ(inode, i_mtime_nsec);
+		ret->change_time = BPF_CORE_READ(inode, i_ctime_sec) * NS_PER_SECOND +
+			BPF_CORE_READ(inode, i_ctime_nsec);
+		return;
+	}
+	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_ctime))
+		ret->change_time = TIME(inode___hidden_times, inode, __i_ctime);
+	else
+		ret->change_time = TIME(inode___plain_times, inode, i_ctime);
+	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_mtime)) {
+		ret->access_time = TIME(inode___hidden_times, inode, __i_atime);
+		ret->modify_time = TIME(inode___hidden_times, inode, __i_mtime);
+	} else {
+		ret->access_time = TIME(inode___plain_times, inode, i_atime);
+		ret->modify_time = TIME(inode___plain_times, inode, i_mtime);
+	}
+}
+
+/* What stat(2) would say, but for what file systems make up in their own getattr. */
+static __always_inline void inode_fill(struct es_record_file *ret, struct inode *inode)
+{
+	u8 block_bits = BPF_CORE_READ(inode, i_blkbits);
 
 	ret->inode = BPF_CORE_READ(inode, i_ino);
 	ret->size = BPF_CORE_READ(inode, i_size);
+	ret->blocks = BPF_CORE_READ(inode, i_blocks);
 	ret->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	ret->special = BPF_CORE_READ(inode, i_rdev);
 	ret->mode = BPF_CORE_READ(inode, i_mode);
 	ret->uid = BPF_CORE_READ(inode, i_uid.val);
 	ret->gid = BPF_CORE_READ(inode, i_gid.val);
+	ret->links = BPF_CORE_READ(inode, i_nlink);
+	ret->generation = BPF_CORE_READ(inode, i_generation);
+	ret->block_bytes = 1u << (block_bits & 31);
+	times_fill(ret, inode);
+}
+
+/* @dentry of @mount, which may be NULL. */
+static __always_inline void dentry_fill(
+	struct es_record_file *ret, struct vfsmount *mount, struct dentry *dentry, u32 flags)
+{
+	struct mount *whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+
+	inode_fill(ret, BPF_CORE_READ(dentry, d_inode));
 	ret->flags = flags;
 	ret->mount_id = mount ? BPF_CORE_READ(whole, mnt_id) : 0;
+}
+
+static __always_inline void file_fill(
+	struct es_record_file *ret, const struct path *path, u32 flags)
+{
+	dentry_fill(ret, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), flags);
+}
+
+/* Path of @file into scratch->path and its inode into @ret; the string is put by the caller. */
+static __always_inline void file_walk(
+	struct scratch *scratch, struct es_record_file *ret, const struct path *path)
+{
+	path_walk(&scratch->path, path);
+	file_fill(ret, path, scratch->path.flags);
 }
 
 #endif

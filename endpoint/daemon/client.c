@@ -141,8 +141,9 @@ static void describe(const struct esd *esd, struct endpoint_ring *ret)
 
 	ret->record_version = ES_RECORD_VERSION;
 	ret->generation = esd->generation;
+	ret->sources = engine_sources(esd->engine);
 	for (i = 0; i < ES_EVENTS_MAX; i++)
-		if (capability_of(i))
+		if (capability_of(i, ret->sources))
 			ret->can_watch[i / 64] |= 1ull << i % 64;
 }
 
@@ -186,13 +187,15 @@ static int on_subscribe(void *context, struct wire_packet *packet)
 	struct connection *connection = context;
 	const struct endpoint_set *set = (void *)packet->body;
 	struct wire_status status = { 0 };
+	const struct esd *esd = connection->esd;
 	uint32_t i;
 
 	for (i = 0; i < ES_EVENTS_MAX; i++)
-		if (set->events[i / 64] & 1ull << i % 64 && !capability_of(i))
+		if (set->events[i / 64] & 1ull << i % 64 &&
+			!capability_of(i, engine_sources(esd->engine)))
 			status.status = -EOPNOTSUPP;
 	if (status.status == 0)
-		engine_watch(connection->esd->engine, (uint32_t)connection->slot, set->events);
+		status.status = engine_watch(esd->engine, (uint32_t)connection->slot, set->events);
 	return answer(connection, WIRE_STATUS, &status, sizeof status, NULL, 0);
 }
 

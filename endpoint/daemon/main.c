@@ -16,6 +16,7 @@
 #include <string.h>
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "daemon/config.h"
 #include "endpoint/daemon/esd.h"
 
@@ -66,7 +67,27 @@ static int open_sockets(const char *listen_path)
 	return esd.listen_fd < 0 ? esd.listen_fd : esd.manager_fd < 0 ? esd.manager_fd : 0;
 }
 
-static int begin(const char *scope)
+/* The words of [endpoint] sources; config.c has looked at each. */
+static uint32_t sources_of(const char *words)
+{
+	static const struct {
+		const char *word;
+		uint32_t sources;
+	} table[] = {
+		{ "auto", SOURCES_ALL },
+		{ "trampolines", SOURCE_TRACEPOINT | SOURCE_TRAMPOLINE | SOURCE_FANOTIFY },
+		{ "plain", SOURCE_TRACEPOINT | SOURCE_SYSCALL_EXIT | SOURCE_FANOTIFY },
+	};
+	uint32_t sources = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if (strstr(words, table[i].word))
+			sources |= table[i].sources;
+	return sources ? sources : SOURCES_ALL;
+}
+
+static int begin(const char *scope, uint32_t sources)
 {
 	_cleanup_fd_ int scope_fd = -1;
 	char problem[256];
@@ -76,7 +97,7 @@ static int begin(const char *scope)
 		manager_tell_failure(&esd, "the cgroup that bounds what is seen cannot be opened");
 		return r;
 	}
-	r = engine_new(scope_fd, &esd.engine, problem);
+	r = engine_new(scope_fd, sources, &esd.engine, problem);
 	if (r < 0) {
 		char detail[512];
 
@@ -105,7 +126,7 @@ static void end(void)
 	sd_event_unref(esd.event);
 }
 
-static int run(const char *scope)
+static int run(const char *scope, uint32_t sources)
 {
 	sigset_t signals;
 	int r;
@@ -120,7 +141,7 @@ static int run(const char *scope)
 	if (r >= 0)
 		r = sd_event_add_signal(esd.event, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
-		r = begin(scope);
+		r = begin(scope, sources);
 	if (r >= 0 && esd.standalone)
 		printf("ready\n"), fflush(stdout);
 	if (r >= 0)
@@ -160,5 +181,6 @@ int main(int argc, char **argv)
 		manager_tell_failure(&esd, problem);
 		return 1;
 	}
-	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE));
+	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE),
+		sources_of(config_text(config, CONFIG_ENDPOINT_SOURCES)));
 }

@@ -15,6 +15,8 @@
 
 static _Thread_local ob_error_t *new_client_error;
 
+atomic_uint sources_seen = SOURCES_ALL;
+
 void client_ref(es_client_t *client)
 {
 	atomic_fetch_add(&client->references, 1);
@@ -286,9 +288,9 @@ static es_return_t check_events(es_client_t *client, const es_event_type_t *even
 		if (!(client->can_watch[event / 64] & 1ull << event % 64))
 			return client_fail(client, RULE_ENDPOINT_UNSUPPORTED,
 				capability_name(event),
-				capability_reason(event)
-					? capability_reason(event)
-					: "outboard-esd has no source for it on this kernel");
+				capability_reason(event, client->sources)
+					? capability_reason(event, client->sources)
+					: "outboard-esd is of another version");
 	}
 	return ES_RETURN_SUCCESS;
 }
@@ -433,7 +435,8 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 
 ob_export int ob_es_event_get_support(es_event_type_t type, ob_es_event_support_t *ret)
 {
-	const struct capability *capability = capability_of((uint32_t)type);
+	uint32_t sources = atomic_load(&sources_seen);
+	const struct capability *capability = capability_of((uint32_t)type, sources);
 
 	if (!ret || ret->size != sizeof *ret)
 		return -EINVAL;
@@ -441,9 +444,10 @@ ob_export int ob_es_event_get_support(es_event_type_t type, ob_es_event_support_
 		return -ENOENT;
 	ret->known = true;
 	ret->name = capability_name((uint32_t)type);
-	ret->can_watch = capability != NULL;
-	ret->can_ask = false;
-	ret->source = capability ? capability->source : NULL;
-	ret->reason = capability_reason((uint32_t)type);
+	ret->can_ask = capability && capability_asks((uint32_t)type);
+	ret->can_watch = capability && !ret->can_ask;
+	ret->source = capability ? capability->by : NULL;
+	ret->reason = capability_reason((uint32_t)type, sources);
+	ret->imprecise = capability ? capability->imprecise : NULL;
 	return 0;
 }

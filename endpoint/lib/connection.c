@@ -88,6 +88,8 @@ static int take_ring(
 		ring->ring_bytes & (ring->ring_bytes - 1))
 		return -EPROTO;
 	memcpy(client->can_watch, ring->can_watch, sizeof client->can_watch);
+	client->sources = ring->sources;
+	atomic_store(&sources_seen, ring->sources);
 	return ring_map(&client->ring, wire_take_fd(&client->packet, 0),
 		wire_take_fd(&client->packet, 1), ring->ring_bytes);
 }

@@ -30,6 +30,9 @@ struct ring {
 		.fd = -1, .wake_fd = -1 \
 	}
 
+/* What the last outboard-esd that let a client of this process in had; before, all that there are. */
+extern atomic_uint sources_seen;
+
 int ring_map(struct ring *ring, int ring_fd, int wake_fd, uint32_t bytes); /* descriptors: taken */
 void ring_done(struct ring *ring);
 /* The next record, or NULL; it stays until ring_pass(). */
@@ -56,16 +59,32 @@ void sequence_pass(struct sequence *sequence);
 void sequence_restart(
 	struct sequence *sequence, const uint64_t subscribed[static ES_EVENTS_MAX / 64]);
 
+/* A process with what it points to. */
+struct box_process {
+	es_process_t process;
+	es_file_t executable, tty;
+	char tty_path[32];
+};
+
+#define BOX_TOKENS 16
 /* A message with all that it points to: built over a record that lies in the ring. */
 struct box {
 	es_message_t message;
-	es_process_t process, target;
-	es_file_t executable, target_executable, cwd;
+	struct box_process actor, target;
+	es_file_t file, second;
+	es_statfs_t statfs;
 	es_thread_t thread;
+	es_fd_t descriptors[ES_DESCRIPTORS_MAX];
+	uint32_t n_descriptors;
 	const char *blobs[ES_BLOBS];
 	uint32_t blob_bytes[ES_BLOBS];
+	/* those that point into the record: they move with it */
+	es_string_token_t *tokens[BOX_TOKENS];
+	es_token_t *hashes[2];
+	uint32_t n_tokens, n_hashes;
 	atomic_uint references;
-	void *copy; /* of the record, once it is kept */
+	atomic_uint answered; /* AUTH */
+	void *copy;	      /* of the record, once it is kept */
 	const struct es_record *record;
 	uint32_t mark; /* BOX_MARK: es_retain_message() is handed one of these */
 };
@@ -75,7 +94,14 @@ struct box {
 int box_fill(struct box *box, const void *record, size_t bytes);
 struct box *box_new(void);
 struct box *box_unref(struct box *box);
-bool box_is_kept(const struct box *box); /* somebody holds it beside the caller */
+bool box_is_kept(const struct box *box);	 /* somebody holds it beside the caller */
+struct box *box_of(const es_message_t *message); /* NULL: not one of ours */
+int box_fill_event(struct box *box);		 /* events.c: message.event; 0 or -EPROTO */
+void box_set_token(struct box *box, es_string_token_t *token, enum es_blob blob);
+void box_fill_file(
+	struct box *box, es_file_t *ret, const struct es_record_file *file, enum es_blob blob);
+void box_fill_process(struct box *box, struct box_process *ret,
+	const struct es_record_process *process, enum es_blob path, enum es_blob signing_id);
 
 struct es_client_s {
 	pid_t pid; /* after fork() the client is another process' */
@@ -96,6 +122,7 @@ struct es_client_s {
 	struct box *box;
 	uint64_t last_id;
 	uint64_t subscribed[ES_EVENTS_MAX / 64], can_watch[ES_EVENTS_MAX / 64];
+	uint32_t sources; /* enum source, as outboard-esd has them */
 	bool ready_told;
 	unsigned pause_ms;
 

@@ -2,10 +2,11 @@
  *
  * From a record to a message: no copy and no memory of its own as long as nobody keeps it. The ring
  * is written by the kernel alone, but what lies there is checked as if it were not: a length that
- * does not fit makes it no record.
+ * does not fit makes it no record. What belongs to an event is in events.c.
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -13,23 +14,21 @@
 
 static const char nothing[] = "";
 
-static es_string_token_t token_of(const struct box *box, enum es_blob blob)
-{
-	if (box->blob_bytes[blob] == 0)
-		return (es_string_token_t){ 0, nothing };
-	return (es_string_token_t){ box->blob_bytes[blob] - 1, box->blobs[blob] };
-}
+#define NS_PER_SECOND 1000000000ll
 
 static int check(struct box *box, const struct es_record *record, size_t bytes)
 {
-	const char *at = (const char *)(record + 1);
+	const char *at;
 	size_t left;
 	int i;
 
-	if (bytes < sizeof *record || record->version != ES_RECORD_VERSION ||
-		record->bytes != bytes || record->event_type >= ES_EVENTS_MAX)
+	if (bytes < ES_RECORD_BASE_BYTES || record->version != ES_RECORD_VERSION ||
+		record->bytes != bytes || record->event_type >= ES_EVENTS_MAX ||
+		record->fixed_bytes < ES_RECORD_BASE_BYTES || record->fixed_bytes > bytes ||
+		record->fixed_bytes > sizeof *record)
 		return -EPROTO;
-	left = bytes - sizeof *record;
+	at = (const char *)record + record->fixed_bytes;
+	left = bytes - record->fixed_bytes;
 	for (i = 0; i < ES_BLOBS; i++) {
 		uint32_t length = record->blob_bytes[i];
 
@@ -43,114 +42,183 @@ static int check(struct box *box, const struct es_record *record, size_t bytes)
 	return left == 0 ? 0 : -EPROTO;
 }
 
-static void fill_file(es_file_t *ret, const struct es_record_file *file, es_string_token_t path)
+/* ---- parts ------------------------------------------------------------------------------------ */
+
+void box_set_token(struct box *box, es_string_token_t *token, enum es_blob blob)
 {
-	*ret = (es_file_t){ .path = path,
-		.path_truncated = (file->flags & (ES_FILE_TRUNCATED | ES_FILE_UNKNOWN)) != 0 };
-	ret->stat.st_dev = makedev(file->device >> 20, file->device & 0xfffff);
+	if (box->blob_bytes[blob] == 0) {
+		*token = (es_string_token_t){ 0, nothing };
+		return;
+	}
+	*token = (es_string_token_t){ box->blob_bytes[blob] - 1, box->blobs[blob] };
+	box->tokens[box->n_tokens++] = token;
+}
+
+static dev_t device_of(uint32_t kernel)
+{
+	return makedev(kernel >> 20, kernel & 0xfffff);
+}
+
+static struct timespec time_of(int64_t ns)
+{
+	int64_t seconds = ns / NS_PER_SECOND, rest = ns % NS_PER_SECOND;
+
+	if (rest < 0) { /* before 1970 */
+		seconds--;
+		rest += NS_PER_SECOND;
+	}
+	return (struct timespec){ (time_t)seconds, (long)rest };
+}
+
+void box_fill_file(
+	struct box *box, es_file_t *ret, const struct es_record_file *file, enum es_blob blob)
+{
+	memset(ret, 0, sizeof *ret);
+	box_set_token(box, &ret->path, blob);
+	ret->path_truncated = (file->flags & (ES_FILE_TRUNCATED | ES_FILE_UNKNOWN)) != 0;
+	ret->stat.st_dev = device_of(file->device);
 	ret->stat.st_ino = file->inode;
 	ret->stat.st_mode = file->mode;
+	ret->stat.st_nlink = file->links;
 	ret->stat.st_uid = file->uid;
 	ret->stat.st_gid = file->gid;
+	ret->stat.st_rdev = device_of(file->special);
 	ret->stat.st_size = (off_t)file->size;
+	ret->stat.st_blksize = file->block_bytes;
+	ret->stat.st_blocks = (blkcnt_t)file->blocks;
+	ret->stat.st_atim = time_of(file->access_time);
+	ret->stat.st_mtim = time_of(file->modify_time);
+	ret->stat.st_ctim = time_of(file->change_time);
 }
 
 /* When it was, by the clock on the wall: this moment less what has passed since boot. */
 static struct timespec wall_time(clockid_t clock, uint64_t ns)
 {
 	struct timespec then, now;
-	uint64_t wall;
+	int64_t wall;
 
 	clock_gettime(clock, &then);
 	clock_gettime(CLOCK_REALTIME, &now);
-	wall = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec -
-		((uint64_t)then.tv_sec * 1000000000ull + (uint64_t)then.tv_nsec - ns);
-	return (struct timespec){ (time_t)(wall / 1000000000ull), (long)(wall % 1000000000ull) };
+	wall = (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec -
+		((int64_t)then.tv_sec * NS_PER_SECOND + then.tv_nsec - (int64_t)ns);
+	return time_of(wall);
 }
 
-static void fill_process(
-	es_process_t *ret, const struct es_record_process *process, es_file_t *executable)
+/* Linux, Documentation/admin-guide/devices.txt */
+static const struct {
+	uint32_t major, first, n;
+	const char *path;
+} terminals[] = {
+	{ 4, 0, 64, "/dev/tty" },
+	{ 4, 64, 192, "/dev/ttyS" },
+	{ 204, 64, 192, "/dev/ttyAMA" },
+	{ 229, 0, 64, "/dev/hvc" },
+};
+
+/* The terminal by its device number: its inode is on a file system that the record does not name. */
+static es_file_t *fill_tty(struct box_process *ret, uint32_t device)
+{
+	uint32_t major = device >> 20, minor = device & 0xfffff;
+	size_t i;
+
+	memset(&ret->tty, 0, sizeof ret->tty);
+	ret->tty_path[0] = '\0';
+	if (device == 0)
+		return NULL;
+	if (major >= 136 && major <= 143)
+		snprintf(ret->tty_path, sizeof ret->tty_path, "/dev/pts/%u",
+			(major - 136) * 256 + minor);
+	for (i = 0; i < ARRAY_SIZE(terminals); i++)
+		if (terminals[i].major == major && minor >= terminals[i].first &&
+			minor < terminals[i].first + terminals[i].n)
+			snprintf(ret->tty_path, sizeof ret->tty_path, "%s%u", terminals[i].path,
+				minor - terminals[i].first);
+	ret->tty.path = (es_string_token_t){ strlen(ret->tty_path), ret->tty_path };
+	ret->tty.path_truncated = ret->tty_path[0] == '\0';
+	ret->tty.stat.st_mode = S_IFCHR;
+	ret->tty.stat.st_rdev = makedev(major, minor);
+	return &ret->tty;
+}
+
+static void fill_identity(struct box *box, es_process_t *ret,
+	const struct es_record_identity *identity, enum es_blob signing_id)
+{
+	ret->codesigning_flags = identity->codesigning_flags;
+	ret->is_platform_binary = identity->is_platform_binary != 0;
+	box_set_token(box, &ret->signing_id, signing_id);
+	ret->team_id = (es_string_token_t){ 0, nothing };
+	if (identity->team_id[0] && memchr(identity->team_id, '\0', sizeof identity->team_id)) {
+		ret->team_id = (es_string_token_t){ strlen(identity->team_id), identity->team_id };
+		box->tokens[box->n_tokens++] = &ret->team_id;
+	}
+	ret->cdhash_full = (es_token_t){ 0, (const uint8_t *)nothing };
+	if (identity->state != ES_IDENTITY_KNOWN)
+		return;
+	memcpy(ret->cdhash, identity->cdhash_full, sizeof ret->cdhash);
+	ret->cdhash_full = (es_token_t){ sizeof identity->cdhash_full, identity->cdhash_full };
+	box->hashes[box->n_hashes++] = &ret->cdhash_full;
+}
+
+void box_fill_process(struct box *box, struct box_process *ret,
+	const struct es_record_process *process, enum es_blob path, enum es_blob signing_id)
 {
 	struct timespec start = wall_time(CLOCK_BOOTTIME, process->start_boottime);
+	es_process_t *to = &ret->process;
 
-	*ret = (es_process_t){ .ppid = process->ppid,
+	box_fill_file(box, &ret->executable, &process->executable, path);
+	*to = (es_process_t){ .ppid = process->ppid,
 		.original_ppid = process->original_ppid,
 		.group_id = process->group_id,
 		.session_id = process->session_id,
-		.signing_id = { 0, nothing },
-		.team_id = { 0, nothing },
-		.executable = executable,
-		.start_time = { start.tv_sec, start.tv_nsec / 1000 },
-		.cdhash_full = { 0, (const uint8_t *)nothing } };
-	memcpy(&ret->audit_token, process->token, sizeof process->token);
-	memcpy(&ret->parent_audit_token, process->parent_token, sizeof process->parent_token);
-	ret->responsible_audit_token = ret->parent_audit_token;
+		.is_es_client = (process->flags & ES_PROCESS_CLIENT) != 0,
+		.executable = &ret->executable,
+		.tty = fill_tty(ret, process->tty_device),
+		.start_time = { start.tv_sec, start.tv_nsec / 1000 } };
+	memcpy(&to->audit_token, process->token, sizeof process->token);
+	memcpy(&to->parent_audit_token, process->parent_token, sizeof process->parent_token);
+	to->responsible_audit_token = to->parent_audit_token;
+	fill_identity(box, to, &process->identity, signing_id);
 }
 
-static void fill_exec(struct box *box)
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+static void fill_action(es_message_t *message, const struct es_record *record)
 {
-	const struct es_record *record = box->record;
-	es_event_exec_t *exec = &box->message.event.exec;
-
-	fill_file(
-		&box->target_executable, &record->target.executable, token_of(box, ES_BLOB_TARGET));
-	fill_process(&box->target, &record->target, &box->target_executable);
-	fill_file(&box->cwd, &record->cwd, token_of(box, ES_BLOB_CWD));
-	exec->target = &box->target;
-	exec->dyld_exec_path = (es_string_token_t){ 0, nothing };
-	exec->cwd = &box->cwd;
-	exec->last_fd = -1;
+	if (record->question) {
+		message->action_type = ES_ACTION_TYPE_AUTH;
+		memcpy(&message->action.auth, &record->question, sizeof record->question);
+		message->deadline = record->deadline;
+		return;
+	}
+	message->action_type = ES_ACTION_TYPE_NOTIFY;
+	message->action.notify.result_type = ES_RESULT_TYPE_AUTH;
+	message->action.notify.result.auth = record->result ? ES_AUTH_RESULT_DENY
+							    : ES_AUTH_RESULT_ALLOW;
 }
-
-static void fill_fork(struct box *box)
-{
-	fill_process(&box->target, &box->record->target, &box->executable);
-	box->message.event.fork.child = &box->target;
-}
-
-static void fill_exit(struct box *box)
-{
-	box->message.event.exit.stat = box->record->exit_status;
-}
-
-static const struct {
-	uint32_t event;
-	void (*fill)(struct box *box);
-} fills[] = {
-	{ ES_EVENT_TYPE_NOTIFY_EXEC, fill_exec },
-	{ ES_EVENT_TYPE_NOTIFY_FORK, fill_fork },
-	{ ES_EVENT_TYPE_NOTIFY_EXIT, fill_exit },
-};
 
 int box_fill(struct box *box, const void *data, size_t bytes)
 {
 	const struct es_record *record = data;
 	es_message_t *message = &box->message;
-	size_t i;
 	int r = check(box, record, bytes);
 
 	if (r < 0)
 		return r;
 	box->record = record;
-	*message = (es_message_t){ .version = ES_MESSAGE_VERSION,
-		.mach_time = record->time,
-		.time = wall_time(CLOCK_MONOTONIC, record->time),
-		.process = &box->process,
-		.action_type = ES_ACTION_TYPE_NOTIFY,
-		.event_type = (es_event_type_t)record->event_type,
-		.thread = &box->thread };
-	message->action.notify.result_type = ES_RESULT_TYPE_AUTH;
-	message->action.notify.result.auth = ES_AUTH_RESULT_ALLOW;
+	box->n_tokens = box->n_hashes = box->n_descriptors = 0;
+	atomic_store(&box->answered, 0);
+	memset(message, 0, sizeof *message);
+	message->version = ES_MESSAGE_VERSION;
+	message->mach_time = record->time;
+	message->time = wall_time(CLOCK_MONOTONIC, record->time);
+	message->process = &box->actor.process;
+	message->event_type = (es_event_type_t)record->event_type;
+	message->thread = &box->thread;
 	box->thread.thread_id = record->thread_id;
-	fill_file(&box->executable, &record->process.executable, token_of(box, ES_BLOB_EXECUTABLE));
-	fill_process(&box->process, &record->process, &box->executable);
-	for (i = 0; i < ARRAY_SIZE(fills); i++) {
-		if (fills[i].event == record->event_type) {
-			fills[i].fill(box);
-			return 0;
-		}
-	}
-	return -EPROTO;
+	fill_action(message, record);
+	box_fill_process(
+		box, &box->actor, &record->process, ES_BLOB_EXECUTABLE, ES_BLOB_SIGNING_ID);
+	return box_fill_event(box);
 }
 
 struct box *box_new(void)
@@ -160,6 +228,7 @@ struct box *box_new(void)
 	if (box) {
 		box->mark = BOX_MARK;
 		atomic_init(&box->references, 1);
+		atomic_init(&box->answered, 0);
 	}
 	return box;
 }
@@ -178,7 +247,7 @@ bool box_is_kept(const struct box *box)
 	return atomic_load(&box->references) > 1;
 }
 
-static struct box *box_of(const es_message_t *message)
+struct box *box_of(const es_message_t *message)
 {
 	struct box *box = container_of((es_message_t *)(uintptr_t)message, struct box, message);
 
@@ -190,16 +259,16 @@ static void leave_the_ring(struct box *box)
 {
 	const char *old = (const char *)box->record;
 	char *copy = malloc(box->record->bytes);
-	es_string_token_t *const tokens[] = { &box->executable.path, &box->target_executable.path,
-		&box->cwd.path };
 	size_t i;
 
 	if (!copy)
 		abort(); /* es_retain_message() cannot say no, and a message that changes is worse */
 	memcpy(copy, old, box->record->bytes);
-	for (i = 0; i < ARRAY_SIZE(tokens); i++)
-		if (tokens[i]->length)
-			tokens[i]->data = copy + (tokens[i]->data - old);
+	for (i = 0; i < box->n_tokens; i++)
+		box->tokens[i]->data = copy + (box->tokens[i]->data - old);
+	for (i = 0; i < box->n_hashes; i++)
+		box->hashes[i]->data = (const uint8_t *)copy +
+			(box->hashes[i]->data - (const uint8_t *)old);
 	for (i = 0; i < ES_BLOBS; i++)
 		box->blobs[i] = copy + (box->blobs[i] - old);
 	box->record = (const struct es_record *)(void *)copy;
@@ -239,93 +308,4 @@ ob_export size_t es_message_size(const es_message_t *message)
 	const struct box *box = box_of(message);
 
 	return box ? sizeof *box + box->record->bytes : 0;
-}
-
-/* ---- arguments -------------------------------------------------------------------------------- */
-
-static const struct box *box_of_exec(const es_event_exec_t *event)
-{
-	return box_of(container_of((es_event_exec_t *)(uintptr_t)event, es_message_t, event.exec));
-}
-
-/* The string at *at, which moves behind it: each ends with a NUL before the last, which is ours. */
-static bool next_string(const char **at, const char *end, es_string_token_t *ret)
-{
-	const char *nul = end > *at ? (const char *)memchr(*at, '\0', (size_t)(end - *at)) : NULL;
-
-	if (!nul)
-		return false; /* a last one that was cut is none */
-	*ret = (es_string_token_t){ (size_t)(nul - *at), *at };
-	*at = nul + 1;
-	return true;
-}
-
-/* The string number @index, or how many there are. */
-static uint32_t walk_strings(
-	const es_event_exec_t *event, enum es_blob blob, uint32_t index, es_string_token_t *ret)
-{
-	const struct box *box = box_of_exec(event);
-	es_string_token_t token;
-	const char *at, *end;
-	uint32_t n = 0;
-
-	if (!box || box->blob_bytes[blob] == 0)
-		return 0;
-	at = box->blobs[blob];
-	end = at + box->blob_bytes[blob] - 1;
-	while (next_string(&at, end, &token)) {
-		if (n++ == index) {
-			*ret = token;
-			break;
-		}
-	}
-	return n;
-}
-
-static uint32_t count_strings(const es_event_exec_t *event, enum es_blob blob)
-{
-	return walk_strings(event, blob, UINT32_MAX, NULL);
-}
-
-static es_string_token_t string_at(const es_event_exec_t *event, enum es_blob blob, uint32_t index)
-{
-	es_string_token_t token = { 0, nothing };
-
-	walk_strings(event, blob, index, &token);
-	return token;
-}
-
-ob_export uint32_t es_exec_arg_count(const es_event_exec_t *event)
-{
-	return count_strings(event, ES_BLOB_ARGUMENTS);
-}
-
-ob_export es_string_token_t es_exec_arg(const es_event_exec_t *event, uint32_t index)
-{
-	return string_at(event, ES_BLOB_ARGUMENTS, index);
-}
-
-ob_export uint32_t es_exec_env_count(const es_event_exec_t *event)
-{
-	return count_strings(event, ES_BLOB_ENVIRONMENT);
-}
-
-ob_export es_string_token_t es_exec_env(const es_event_exec_t *event, uint32_t index)
-{
-	return string_at(event, ES_BLOB_ENVIRONMENT, index);
-}
-
-ob_export uint32_t es_exec_fd_count(const es_event_exec_t *event)
-{
-	return 0;
-}
-
-ob_export const es_fd_t *es_exec_fd(const es_event_exec_t *event, uint32_t index)
-{
-	return NULL;
-}
-
-ob_export xpc_object_t es_exec_entitlements(const es_event_exec_t *event)
-{
-	return NULL;
 }

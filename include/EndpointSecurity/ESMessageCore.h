@@ -15,7 +15,8 @@ extern "C" {
 /*
  * path: in the mount namespace of the file, from the top of its mount tree, never from a process'
  * root; up to 4095 bytes. path_truncated: it is longer than that.
- * stat: st_dev, st_ino, st_mode, st_uid, st_gid, st_size; the other fields are 0.
+ * stat: of the inode itself, at the moment of the act. A file system that makes up its own answer to
+ * stat(2), as overlayfs does for st_dev, can say something else there.
  */
 typedef struct {
 	es_string_token_t path;
@@ -56,7 +57,7 @@ typedef struct {
 	es_string_token_t signing_id;
 	es_string_token_t team_id;
 	es_file_t *executable;
-	es_file_t *tty;		   /* NULL */
+	es_file_t *tty;		   /* of the session; NULL none; stat: its device number only */
 	struct timeval start_time; /* of the process, not of the program: kept over exec */
 	audit_token_t responsible_audit_token; /* the parent's */
 	audit_token_t parent_audit_token;

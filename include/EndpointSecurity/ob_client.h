@@ -71,20 +71,22 @@ typedef struct ob_es_counters_s {
 int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *ret);
 
 typedef struct ob_es_event_support_s {
-	size_t size;	    /* set by you */
-	bool known;	    /* it has a name */
-	bool can_watch;	    /* NOTIFY: es_subscribe() takes it */
-	bool can_ask;	    /* AUTH */
-	const char *name;   /* "NOTIFY_EXEC" */
-	const char *source; /* "plain: tp_btf/sched_process_exec"; NULL */
-	const char *reason; /* why not; NULL when it can */
+	size_t size;	       /* set by you */
+	bool known;	       /* it has a name */
+	bool can_watch;	       /* NOTIFY: es_subscribe() takes it */
+	bool can_ask;	       /* AUTH */
+	const char *name;      /* "NOTIFY_EXEC" */
+	const char *source;    /* "tracepoint sched_process_exec"; NULL */
+	const char *reason;    /* why not; NULL when it can */
+	const char *imprecise; /* what that source cannot tell; NULL: nothing */
 } ob_es_event_support_t;
 
 /**
  * ob_es_event_get_support() - what this version can do for an event
  * @ret: filled but for its size, which you have set; its strings are constants
  *
- * Asks nobody: a kernel that lacks what the version needs says so in es_subscribe().
+ * Asks nobody: before this process had a client it says what the version can do, afterwards what it
+ * can do on this kernel.
  *
  * Errors:  -EINVAL NULL, or a size that is not ours; -ENOENT no event of the API
  * Threads: any

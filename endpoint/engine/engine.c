@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine in the daemon: rings of clients, who is told of what, and which programs are attached for
+ * that. See engine.h; loading is in load.c.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include "base/fd.h"
+#include "base/macros.h"
+#include "endpoint/endpoint-wire.h"
+#include "endpoint/engine/bpf.h"
+#include "endpoint/engine/engine.h"
+#include "endpoint/engine/load.h"
+
+struct engine {
+	struct loaded loaded;
+	int links[PROGRAMS];
+	struct es_control *control;
+	uint32_t ring_bytes[ES_CLIENTS_MAX];
+	uint64_t all_bytes;
+};
+
+uint32_t engine_sources(const struct engine *engine)
+{
+	return engine->loaded.sources;
+}
+
+int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)
+{
+	struct es_counters counters = { 0 };
+	int r = bpf_map_get(engine->loaded.maps[MAP_counters], &client, &counters);
+
+	if (r < 0)
+		return r;
+	*ret_dropped = counters.dropped;
+	*ret_sent = counters.sent;
+	return 0;
+}
+
+/* ---- what is attached ------------------------------------------------------------------------- */
+
+static bool is_needed(const struct engine *engine, const struct program_row *row)
+{
+	size_t i;
+
+	if (row->events[0] == 0)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(row->events) && row->events[i]; i++)
+		if (engine->control->subscribed[row->events[i]])
+			return true;
+	return false;
+}
+
+/* A program that nobody needs costs everybody on its way: a system call, an open. */
+static int attach_needed(struct engine *engine)
+{
+	int i, r = 0;
+
+	for (i = 0; i < PROGRAMS; i++) {
+		if (engine->loaded.programs[i] < 0)
+			continue;
+		if (!is_needed(engine, &program_rows[i])) {
+			engine->links[i] = fd_close(engine->links[i]);
+		} else if (engine->links[i] < 0) {
+			engine->links[i] = bpf_attach(engine->loaded.programs[i]);
+			if (engine->links[i] < 0 && r == 0)
+				r = engine->links[i];
+		}
+	}
+	return r;
+}
+
+static void set_watched(
+	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
+{
+	const uint64_t bit = 1ull << client;
+	uint32_t i;
+
+	for (i = 0; i < ES_EVENTS_MAX; i++) {
+		if (events[i / 64] & 1ull << i % 64)
+			__atomic_fetch_or(&engine->control->subscribed[i], bit, __ATOMIC_RELAXED);
+		else if (engine->control->subscribed[i] & bit)
+			__atomic_fetch_and(&engine->control->subscribed[i], ~bit, __ATOMIC_RELAXED);
+	}
+}
+
+int engine_watch(
+	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
+{
+	set_watched(engine, client, events);
+	return attach_needed(engine);
+}
+
+/* ---- clients ---------------------------------------------------------------------------------- */
+
+int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
+	int *ret_wake_fd)
+{
+	static const struct es_counters none;
+	const int *maps = engine->loaded.maps;
+	_cleanup_fd_ int ring = -1, wake = -1;
+	int r;
+
+	if (client >= ES_CLIENTS_MAX || ring_bytes < ENDPOINT_RING_BYTES_MIN ||
+		ring_bytes & (ring_bytes - 1))
+		return -EINVAL;
+	engine_drop_client(engine, client);
+	if (engine->all_bytes + ring_bytes > ENDPOINT_RING_BYTES_ALL)
+		return -ENOBUFS;
+	ring = bpf_map_new(BPF_MAP_TYPE_RINGBUF, 0, 0, ring_bytes, 0);
+	wake = bpf_map_new(BPF_MAP_TYPE_ARRAY, 4, sizeof(struct es_wake_page), 1, BPF_F_MMAPABLE);
+	if (ring < 0 || wake < 0)
+		return ring < 0 ? ring : wake;
+	r = bpf_map_put(maps[MAP_counters], &client, &none, BPF_ANY);
+	if (r == 0)
+		r = bpf_map_put(maps[MAP_wakes], &client, &wake, BPF_ANY);
+	if (r == 0)
+		r = bpf_map_put(maps[MAP_rings], &client, &ring, BPF_ANY);
+	if (r < 0)
+		return r;
+	engine->ring_bytes[client] = ring_bytes;
+	engine->all_bytes += ring_bytes;
+	*ret_ring_fd = TAKE_FD(ring);
+	*ret_wake_fd = TAKE_FD(wake);
+	return 0;
+}
+
+void engine_drop_client(struct engine *engine, uint32_t client)
+{
+	static const uint64_t nothing[ES_EVENTS_MAX / 64];
+
+	engine_watch(engine, client, nothing);
+	if (engine->ring_bytes[client] == 0)
+		return;
+	/* never given to another: the old client still has it mapped */
+	bpf_map_drop(engine->loaded.maps[MAP_rings], &client);
+	bpf_map_drop(engine->loaded.maps[MAP_wakes], &client);
+	engine->all_bytes -= engine->ring_bytes[client];
+	engine->ring_bytes[client] = 0;
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+static int set_up(struct engine *engine, int scope_fd)
+{
+	const size_t bytes = (sizeof *engine->control + 4095) & ~4095ul;
+	const uint32_t zero = 0;
+	struct stat namespace;
+	int r;
+
+	engine->control = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		engine->loaded.maps[MAP_control], 0);
+	if (engine->control == MAP_FAILED) {
+		engine->control = NULL;
+		return -errno;
+	}
+	if (stat("/proc/self/ns/pid", &namespace) < 0)
+		return -errno;
+	engine->control->pid_namespace = (uint32_t) namespace.st_ino;
+	if (scope_fd >= 0) {
+		r = bpf_map_put(engine->loaded.maps[MAP_scope_cgroups], &zero, &scope_fd, BPF_ANY);
+		if (r < 0)
+			return r;
+		engine->control->scoped = 1;
+	}
+	return attach_needed(engine);
+}
+
+int engine_new(int scope_fd, uint32_t sources, struct engine **ret, char problem[static 256])
+{
+	struct engine *engine = calloc(1, sizeof *engine);
+	int i, r;
+
+	problem[0] = '\0';
+	if (!engine)
+		return -ENOMEM;
+	for (i = 0; i < PROGRAMS; i++)
+		engine->links[i] = -1;
+	r = load_objects(sources | SOURCE_TRACEPOINT, &engine->loaded, problem);
+	if (r == 0)
+		r = set_up(engine, scope_fd);
+	if (r < 0) {
+		engine_free(engine);
+		return r;
+	}
+	*ret = engine;
+	return 0;
+}
+
+struct engine *engine_free(struct engine *engine)
+{
+	int i;
+
+	if (!engine)
+		return NULL;
+	if (engine->control)
+		munmap(engine->control, (sizeof *engine->control + 4095) & ~4095ul);
+	for (i = 0; i < PROGRAMS; i++)
+		fd_close(engine->links[i]);
+	loaded_done(&engine->loaded);
+	free(engine);
+	return NULL;
+}
