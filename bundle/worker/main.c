@@ -6,35 +6,22 @@
  * outboardd; not by people.
  */
 #include <errno.h>
-#include <grp.h>
-#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/evp.h>
+#include "base/confine.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "bundle/worker/worker.h"
 
-#define NOBODY 65534
 #define MEMORY_BYTES (1ull << 30)
 #define CPU_SECONDS 60
-
-/*
- * A sanitizer's runtime maps terabytes, makes calls of its own, and looks into the process to find
- * leaks. In such a build, which is for tests, these bounds are off; the ids and the empty root stay.
- */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZER_BUILD true
-#else
-#define SANITIZER_BUILD false
-#endif
 
 enum phase { PHASE_BEGIN = 1, PHASE_FILES = 2 };
 
@@ -70,37 +57,6 @@ static const int allowed_calls[] = {
 	SCMP_SYS(write),
 };
 
-static int allow_only_these(void)
-{
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	size_t i;
-	int r = filter ? 0 : -ENOMEM;
-
-	for (i = 0; r == 0 && i < ARRAY_SIZE(allowed_calls); i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
-	return r;
-}
-
-/* For root: an empty root, no network, nobody's ids. Each may be missing in a container but the ids. */
-static int leave_the_system(void)
-{
-	if (geteuid() != 0)
-		return 0; /* a user's own verdict: the list of calls is what confines it */
-	unshare(CLONE_NEWNET | CLONE_NEWIPC);
-	if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			"size=4k,mode=0555") == 0 &&
-		chroot("/tmp") < 0)
-		return -errno;
-	if (chdir("/") < 0 || setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-		setresuid(NOBODY, NOBODY, NOBODY) < 0)
-		return -errno;
-	return 0;
-}
-
 static int confine(void)
 {
 	const struct rlimit memory = { MEMORY_BYTES, MEMORY_BYTES },
@@ -113,18 +69,18 @@ static int confine(void)
 	EVP_Digest("", 0, warm, NULL, EVP_sha256(), NULL);
 	EVP_Digest("", 0, warm, NULL, EVP_blake2b512(), NULL);
 	EVP_PKEY_free(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, warm, 32));
-	r = leave_the_system();
+	r = confine_leave_the_system();
 	if (r < 0)
 		return r;
 	if (setrlimit(RLIMIT_CPU, &cpu) < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
 		setrlimit(RLIMIT_FSIZE, &none) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 ||
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	if (SANITIZER_BUILD)
+	if (CONFINE_SANITIZER_BUILD)
 		return 0;
 	if (setrlimit(RLIMIT_AS, &memory) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
-	return allow_only_these();
+	return confine_calls(allowed_calls, ARRAY_SIZE(allowed_calls));
 }
 
 /* ---- the protocol ----------------------------------------------------------------------------- */
