@@ -32,41 +32,6 @@ static void test_row(void **state)
 	scene_accepts(row->bundle);
 }
 
-/* Refusals of bundle/ that no change of a bundle at rest can bring about, and who tests them. */
-static const enum rule_id elsewhere[] = {
-	RULE_BUNDLE_UNREADABLE,	  /* test-copy.c: a broken disk */
-	RULE_BUNDLE_CHANGED,	  /* in the moment in which it is read */
-	RULE_BUNDLE_WORKER_ENDED, /* test-job.c */
-	RULE_BUNDLE_TIMEOUT,	  /* a minute */
-	RULE_STAGING_NO_SPACE,	  /* test-copy.c: a full disk */
-	RULE_STAGING_FAILED,	  /* the same, of other errors */
-	RULE_TEAM_FILE,		  /* to the administrator, by outboardctl */
-};
-
-static bool has_row(enum rule_id rule)
-{
-	size_t i, j;
-
-	for (i = 0; i < ARRAY_SIZE(elsewhere); i++)
-		if (elsewhere[i] == rule)
-			return true;
-	for (i = 0; i < ARRAY_SIZE(tables); i++)
-		for (j = 0; j < tables[i]->n_rows; j++)
-			if (tables[i]->rows[j].rule == rule)
-				return true;
-	return false;
-}
-
-/* A refusal that is added has to be shown here: rules.def has those of bundle/ in one piece. */
-static void test_every_rule(void **state)
-{
-	int rule;
-
-	for (rule = RULE_BUNDLE_UNREADABLE; rule <= RULE_ENTITLEMENTS_REQUIRED; rule++)
-		if (!has_row((enum rule_id)rule))
-			fail_msg("no row is refused by %s", rule_get((enum rule_id)rule)->rule);
-}
-
 /* ---- what only root makes, and what is allowed ------------------------------------------------ */
 
 static void test_device(void **state)
@@ -134,12 +99,11 @@ static int undo(void **state)
 	return 0;
 }
 
-#define OTHERS 5
+#define OTHERS 4
 
 int main(void)
 {
 	struct CMUnitTest tests[256] = {
-		cmocka_unit_test(test_every_rule),
 		cmocka_unit_test_teardown(test_device, undo),
 		cmocka_unit_test_teardown(test_links_inside, undo),
 		cmocka_unit_test_teardown(test_neighbours, undo),

@@ -60,7 +60,7 @@ mount --bind /dev/null $btf
 outboardd_start
 monitor_start # before the client, of whose pipes it would hold an end
 client_start
-until_status "no BTF" 'endpoint-security: +down: outboard-esd cannot watch this machine: .'
+until_status "endpoint.engine-failed: no BTF" 'endpoint-security: +down: outboard-esd cannot watch this machine: .'
 umount $btf
 until_status "with BTF" 'endpoint-security: +up, 1 client'
 app_await '^(client$|failed 1 endpoint.unreachable )' # it has waited for 5 s

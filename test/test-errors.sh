@@ -155,12 +155,12 @@ refused "a folder of another name" none other_name 4 bundle.directory-name org.e
 	org.example.other
 refused "an identifier that is none" none none 5 request.identifier 'no identifier' 'not an identifier'
 refused "no identifier in Info.plist" no_identifier none 5 info.identifier-missing Info.plist
-refused "a driver of the same name" twice none 6 '(extension.twice|bundle.duplicate-identifier)' "$id"
+refused "a driver of the same name" twice none 6 bundle.duplicate-identifier "$id"
 refused "no category" no_category none 7 info.category "$id"
 refused "a changed byte" none changed_byte 8 signature.file-changed agent
 refused "a package type of something else" wrong_type none 9 info.package-type Info.plist
 refused "an extension of another team" none other_team 8 extension.team "$id"
-refused "a service name that is none" bad_service none 9 '(service.name|info.value)' '(Info.plist|x)'
+refused "a service name that is none" bad_service none 9 service.name "$id: the service name ../x"
 refused "network extensions" network none 9 category.not-served "$id"
 sound "before the policy"
 
@@ -229,6 +229,17 @@ cp "$work/registration" "$registration"
 expect "team.file: without it" "^trusted" "$(outboardctl team list --json |
 	jq -r --arg team "$other" '.[] | select(.team == $team) | .state')"
 
+# a second one of that name comes into an app that was found to be sound
+put none none
+expect "before it" '^finished 0$' "$(as-user alice "$app/Contents/MacOS/app" activate $id)"
+cp -r "$app/$extension" "$app/$inside/$id.dext"
+expect "a second one" "^failed 6 extension.twice $id: the app holds two bundles of that name" \
+	"$(as-user alice "$app/Contents/MacOS/app" activate $id)"
+rm -r "$app/$inside/$id.dext"
+expect "after it" '^finished 0$' "$(as-user alice "$app/Contents/MacOS/app" activate $id)"
+app_uninstall $id
+rows=$((rows + 1))
+
 # started again and again, its request is open: an administrator, or the policy, ends that
 id=org.example.looping.agent app=$opt/looping.app/Contents/MacOS/app
 app_install "$opt" looping 1.0-1 "$agents/agent-crash"
@@ -270,6 +281,18 @@ done_by_root dev run -- /bin/true
 exec {hold}>&-
 wait "${runs[@]}"
 done_by_root developer off
+
+# a program of ours is missing: that is no fault of the app
+outboardd_stop
+mkdir "$work/libexec"
+ln -s "$OUTBOARD_LIBEXEC"/* "$work/libexec"
+rm "$work/libexec/outboard-bundle-worker"
+worker=$OUTBOARD_LIBEXEC/outboard-bundle-worker OUTBOARD_LIBEXEC=$work/libexec
+outboardd_start
+id=org.example.$name.agent
+refused "no worker" none none 1 internal.error "$id: .*: its app cannot be verified: No such file"
+ln -s "$worker" "$work/libexec"
+sound "with the worker"
 
 outboardd_stop
 echo "$rows rows"

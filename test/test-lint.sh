@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lint-style, lint-headers, lint-man and lint-usage find what they are there to find: one bad tree or page for each
-# rule, and a good one.
-# test-lint.sh LINT-STYLE LINT-HEADERS LINT-MAN LINT-USAGE
+# lint-style, lint-headers, lint-man, lint-usage and lint-rules find what they are there to find: one bad
+# tree or page for each rule, and a good one.
+# test-lint.sh LINT-STYLE LINT-HEADERS LINT-MAN LINT-USAGE LINT-RULES
 set -u
-lint=$1 lint_headers=$2 lint_man=$3 lint_usage=$4 failed=0
+lint=$1 lint_headers=$2 lint_man=$3 lint_usage=$4 lint_rules=$5 failed=0
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 git -C "$tree" init -q
@@ -59,6 +59,25 @@ header "/* Threads: any. Since: 1 */\nint *a(void);\n"
 says ':2: a\(\) is not documented' "$lint_headers" "$tree"
 header "/** a() - b; since 1 */\nint a(void);\n"
 says 'a\(\) says nothing' "$lint_headers" "$tree"
+
+mkdir -p "$tree/base"
+rules() { # A-LINE-OF-C A-LINE-OF-C-TEST A-LINE-OF-SHELL-TEST: a tree of the rules a.b and a.c-d
+	printf 'RULE(AB, X, "a", "a.b", "%%s",\n\t"y")\nRULE(ACD, X,\n\t"a", "a.c-d", "%%s", "y")\n' >"$tree/base/rules.def"
+	printf '%s\n' "$1" >"$tree/base/a.c"
+	printf '%s\n' "$2" >"$tree/base/test-a.c"
+	printf '%s\n' "$3" >"$tree/base/test-a.sh"
+}
+rules 'f(RULE_AB); f(RULE_ACD);' 'g(RULE_AB);' 'expect 8 a.c-d'
+says '' "$lint_rules" "$tree"
+rules 'f(RULE_ACD);' 'g(RULE_AB);' 'expect 8 a.c-d'
+says 'nothing is refused by a.b' "$lint_rules" "$tree"
+rules 'f(RULE_AB); f(RULE_ACD);' '/* RULE_AB */' 'expect 8 a.c-d'
+says 'no test provokes a.b' "$lint_rules" "$tree"
+rules 'f(RULE_AB); f(RULE_ACD);' 'g(RULE_AB);' '# a.c-d'
+says 'no test provokes a.c-d' "$lint_rules" "$tree"
+rules 'f(RULE_AB); f(RULE_ACD);' 'g(RULE_AB);' 'expect 8 a.c-de'
+says 'no test provokes a.c-d' "$lint_rules" "$tree"
+rm "$tree"/base/*
 
 command -v mandoc >/dev/null || { echo "mandoc is missing" >&2; exit $((failed ? failed : 77)); }
 
