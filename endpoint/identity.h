@@ -11,22 +11,8 @@
 
 #define ES_SIGNING_ID_BYTES 128
 #define ES_IDENTITIES_MAX 16384
-#define ES_WANTED_PATH_BYTES 1024
+#define ES_WANTED_PATH_BYTES 512
 #define ES_WANTED_RING_BYTES (1u << 16)
-
-#ifndef ES_IDENTITY_NONE
-#define ES_IDENTITY_NONE 0u    /* of no file that has one */
-#define ES_IDENTITY_PENDING 1u /* not computed yet: nothing is known, which is not "unsigned" */
-#define ES_IDENTITY_KNOWN 2u
-struct es_record_identity {
-	uint32_t state;
-	uint32_t codesigning_flags;
-	uint32_t is_platform_binary;
-	uint32_t reserved;
-	uint8_t cdhash_full[32];
-	char team_id[16];
-};
-#endif
 
 /* Another content has another key: each write changes the time, and nobody can set it. */
 struct es_identity_key {

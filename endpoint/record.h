@@ -136,10 +136,13 @@ struct es_record {
 struct es_control {
 	uint64_t subscribed[ES_EVENTS_MAX]; /* a bit a client */
 	uint32_t scoped;		    /* only what is in scope_cgroups[0] or below */
-	uint32_t pid_namespace;		    /* inode number of the broker's */
-	uint32_t pid_level, reserved;	    /* program: how deep that one lies */
-	uint64_t no_storage;		    /* program: events without what is known of the task */
-	uint64_t no_scratch;		    /* program: events that found no room to be made in */
+	uint32_t broker_pid;		    /* its number in there: its own children are not told */
+	uint32_t reserved;
+	uint32_t pid_namespace;	 /* inode number of the broker's */
+	uint32_t pid_level;	 /* program: how deep that one lies */
+	uint32_t identity_epoch; /* of what is in `identities`; never 0 */
+	uint64_t no_storage;	 /* program: events without what is known of the task */
+	uint64_t no_scratch;	 /* program: events that found no room to be made in */
 };
 
 /* Of each client, written by the program. */

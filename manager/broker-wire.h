@@ -22,7 +22,8 @@ enum {
 		17, /* struct broker_client, one socket: the broker's end of an extension's */
 	BROKER_DROP_CLIENT = 18, /* struct broker_client: close it; its extension has ended */
 	BROKER_ENTITLE =
-		19, /* struct broker_entitled: that executable may come in through the listener */
+		19, /* struct broker_entitled, and the file, to be hashed: of an activated bundle; it
+		     * may come in through the listener if its entitlements say so */
 	BROKER_UNENTITLE = 20, /* struct broker_entitled, dev and ino alone count */
 
 	/* broker to manager */

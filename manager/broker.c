@@ -119,11 +119,13 @@ static void send_entitled(struct broker *broker, struct extension *extension, bo
 		.inode = extension->exec_inode,
 		.ctime_ns = extension->exec_ctime_ns,
 		.size = extension->exec_bytes,
-		.entitlement_bits = extension->info.entitlement_bits };
+		.entitlement_bits = extension->entitled ? extension->info.entitlement_bits : 0 };
+
+	_cleanup_fd_ int fd = on ? staging_open_executable(extension) : -1;
 
 	STR_PUT(entitled.identifier, extension->info.identifier);
 	STR_PUT(entitled.team, extension->info.team);
-	tell(broker, on ? BROKER_ENTITLE : BROKER_UNENTITLE, &entitled, sizeof entitled, -1);
+	tell(broker, on ? BROKER_ENTITLE : BROKER_UNENTITLE, &entitled, sizeof entitled, fd);
 }
 
 static void send_settings(struct broker *broker)
@@ -149,7 +151,8 @@ static void send_all(struct broker *broker)
 	for (end = broker->clients; end; end = end->next)
 		send_client(broker, end);
 	for (extension = broker->manager->extensions; extension; extension = extension->next)
-		if (extension->entitled)
+		if (extension->entitled || extension->state == STATE_ACTIVATED_ENABLING ||
+			extension->state == STATE_ACTIVATED_ENABLED)
 			send_entitled(broker, extension, true);
 }
 
@@ -399,12 +402,17 @@ void broker_drop_client(struct broker *broker, uint64_t child)
 
 void broker_entitle(struct broker *broker, struct extension *extension, bool on)
 {
-	if (extension->entitled == on ||
-		!(extension->info.entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT))
+	if (on && extension->entitled)
 		return;
 	extension->entitled = on;
 	if (broker->child && broker->begun)
 		send_entitled(broker, extension, on);
+}
+
+void broker_introduce(struct broker *broker, struct extension *extension)
+{
+	if (broker->child && broker->begun)
+		send_entitled(broker, extension, true);
 }
 
 void broker_settings_changed(struct broker *broker)

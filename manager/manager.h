@@ -310,7 +310,8 @@ int staging_verify(struct request *request); /* then activate_validated() or req
 int staging_remove(const char *id);
 void staging_remove_strangers(struct manager *manager);
 int staging_open(const struct extension *extension); /* the bundle's folder */
-int staging_look(struct extension *extension);	     /* fills exec_*; -ENOENT: it is not there */
+int staging_open_executable(const struct extension *extension);
+int staging_look(struct extension *extension); /* fills exec_*; -ENOENT: it is not there */
 
 /* ---- supervise.c, launch.c -------------------------------------------------------------------- */
 
@@ -349,6 +350,8 @@ void broker_add_client(struct broker *broker, uint64_t child, int32_t pid,
 	const struct bundle_info *info, int fd); /* taken: the broker's end */
 void broker_drop_client(struct broker *broker, uint64_t child);
 void broker_entitle(struct broker *broker, struct extension *extension, bool on);
+/* Before it is started: who it is, so that its first exec says so; no right goes with that. */
+void broker_introduce(struct broker *broker, struct extension *extension);
 void broker_settings_changed(struct broker *broker);
 bool broker_ended(struct broker *broker, uint64_t child, int code, int status);
 void broker_begin(struct broker *broker); /* reconciled: adopt or start */

@@ -57,6 +57,16 @@ int staging_open(const struct extension *extension)
 	return fd < 0 ? -errno : fd;
 }
 
+int staging_open_executable(const struct extension *extension)
+{
+	_cleanup_fd_ int folder_fd = staging_open(extension);
+	int fd = folder_fd < 0
+		? folder_fd
+		: openat(folder_fd, extension->info.executable, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 && folder_fd >= 0 ? -errno : fd;
+}
+
 int staging_look(struct extension *extension)
 {
 	_cleanup_fd_ int fd = staging_open(extension);

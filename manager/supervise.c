@@ -235,6 +235,7 @@ void supervise_start(struct extension *extension)
 		return;
 	extension->started_usec = now_usec();
 	r = service_open(extension);
+	broker_introduce(extension->manager->broker, extension);
 	if (r == 0)
 		r = launch_extension(extension);
 	if (r < 0) {

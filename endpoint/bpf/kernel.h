@@ -34,6 +34,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -89,7 +90,7 @@ struct dentry {
 };
 struct super_block {
 	u32 s_dev;
-	unsigned long s_blocksize;
+	unsigned long s_blocksize, s_magic;
 };
 struct timespec64 {
 	s64 tv_sec;

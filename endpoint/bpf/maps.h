@@ -8,6 +8,7 @@
 
 #include "endpoint/bpf/kernel.h"
 #include <bpf/bpf_helpers.h>
+#include "endpoint/identity.h"
 #include "endpoint/record.h"
 
 struct ring {
@@ -63,8 +64,22 @@ struct {
 	__uint(value_size, 4);
 } scope_cgroups SEC(".maps");
 
-#define KNOWN_PATH_BYTES 512
-#define KNOWN_SIGNING_BYTES 128
+/* which program a file is: the daemon; the program marks what it has asked for */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ES_IDENTITIES_MAX);
+	__type(key, struct es_identity_key);
+	__type(value, struct es_identity);
+} identities SEC(".maps");
+
+/* what it asks for: the program, read by the daemon */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, ES_WANTED_RING_BYTES);
+} wanted SEC(".maps");
+
+#define KNOWN_PATH_BYTES ES_WANTED_PATH_BYTES
+#define KNOWN_SIGNING_BYTES ES_SIGNING_ID_BYTES
 /* What does not change between two execs of a process, kept with its leading thread. */
 struct known {
 	struct es_record_file executable;
@@ -74,7 +89,7 @@ struct known {
 	u32 exited;
 	u32 path_bytes;	   /* NUL included; above KNOWN_PATH_BYTES it is in long_paths */
 	u32 signing_bytes; /* NUL included */
-	u32 reserved;
+	u32 ours;	   /* the broker has started it, for itself */
 	char path[KNOWN_PATH_BYTES];
 	char signing_id[KNOWN_SIGNING_BYTES];
 };

@@ -104,29 +104,39 @@ static __always_inline void path_walk(struct path_text *out, const struct path *
 	(BPF_CORE_READ((struct type *)(inode), which.tv_sec) * NS_PER_SECOND + \
 		BPF_CORE_READ((struct type *)(inode), which.tv_nsec))
 
+/* 6.13, linux/fs.h: I_CTIME_QUERIED, a mark and no part of the time */
+#define CTIME_QUERIED (1u << 31)
+
+static __always_inline s64 modify_time_of(struct inode *inode)
+{
+	if (bpf_core_field_exists(inode->i_mtime_sec))
+		return BPF_CORE_READ(inode, i_mtime_sec) * NS_PER_SECOND +
+			BPF_CORE_READ(inode, i_mtime_nsec);
+	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_mtime))
+		return TIME(inode___hidden_times, inode, __i_mtime);
+	return TIME(inode___plain_times, inode, i_mtime);
+}
+
 /* Three shapes in as many years: linux/fs.h of 6.1, 6.6 and 6.7, 6.11. */
 static __always_inline void times_fill(struct es_record_file *ret, struct inode *inode)
 {
 	if (bpf_core_field_exists(inode->i_ctime_sec)) {
 		ret->access_time = BPF_CORE_READ(inode, i_atime_sec) * NS_PER_SECOND +
 			BPF_CORE_READ(inode, i_atime_nsec);
-		ret->modify_time = BPF_CORE_READ(inode, i_mtime_sec) * NS_PER_SECOND +
-			BPF_CORE_READ(inode, i_mtime_nsec);
+		ret->modify_time = modify_time_of(inode);
 		ret->change_time = BPF_CORE_READ(inode, i_ctime_sec) * NS_PER_SECOND +
-			BPF_CORE_READ(inode, i_ctime_nsec);
+			(BPF_CORE_READ(inode, i_ctime_nsec) & ~CTIME_QUERIED);
 		return;
 	}
 	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_ctime))
 		ret->change_time = TIME(inode___hidden_times, inode, __i_ctime);
 	else
 		ret->change_time = TIME(inode___plain_times, inode, i_ctime);
-	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_mtime)) {
+	if (bpf_core_field_exists(((struct inode___hidden_times *)0)->__i_mtime))
 		ret->access_time = TIME(inode___hidden_times, inode, __i_atime);
-		ret->modify_time = TIME(inode___hidden_times, inode, __i_mtime);
-	} else {
+	else
 		ret->access_time = TIME(inode___plain_times, inode, i_atime);
-		ret->modify_time = TIME(inode___plain_times, inode, i_mtime);
-	}
+	ret->modify_time = modify_time_of(inode);
 }
 
 /* What stat(2) would say, but for what file systems make up in their own getattr. */

@@ -211,6 +211,9 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (of) {
 		new_program(of);
 		remember(of, scratch, &program, task);
+		identify(of, task, page);
+		if (of->ours)
+			clients = 0;
 	}
 	if (clients) {
 		put_process(scratch, &record->target, ES_BLOB_TARGET, ES_BLOB_TARGET_SIGNING_ID,
@@ -237,6 +240,8 @@ static __always_inline struct known *inherit(struct scratch *scratch, struct tas
 	bpf_probe_read_kernel(mine, sizeof *mine, of);
 	mine->exited = 0;
 	mine->original_ppid = number_of(BPF_CORE_READ(parent->signal, pids[PIDTYPE_TGID]), page);
+	if (mine->original_ppid && (u32)mine->original_ppid == page->broker_pid)
+		mine->ours = 1;
 	if (of->path_bytes <= KNOWN_PATH_BYTES)
 		return mine;
 	path = bpf_task_storage_get(&long_paths, parent->group_leader, 0, 0);
@@ -262,6 +267,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	clients = page->subscribed[EVENT_FORK];
 	of = known_of(parent->group_leader, scratch, page);
 	mine = inherit(scratch, parent, child, of, page);
+	if (mine && mine->ours)
+		clients = 0;
 	if (clients) {
 		put_process(scratch, &scratch->record.process, ES_BLOB_EXECUTABLE,
 			ES_BLOB_SIGNING_ID, parent, of, page);
@@ -314,7 +321,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!scratch)
 		return 0;
 	of = known_of(task->group_leader, scratch, page);
-	if (!of || __sync_fetch_and_add(&of->exited, 1) == 0) {
+	if (!of || (!of->ours && __sync_fetch_and_add(&of->exited, 1) == 0)) {
 		put_process(scratch, &scratch->record.process, ES_BLOB_EXECUTABLE,
 			ES_BLOB_SIGNING_ID, task, of, page);
 		scratch->record.value = task->signal->group_exit_code;

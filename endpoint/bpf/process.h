@@ -10,6 +10,7 @@
 #ifndef OB_ENDPOINT_BPF_PROCESS_H
 #define OB_ENDPOINT_BPF_PROCESS_H
 
+#include "endpoint/bpf/identity.h"
 #include "endpoint/bpf/path.h"
 #include "endpoint/bpf/send.h"
 
@@ -158,9 +159,12 @@ static __always_inline struct known *known_of(
 		__sync_fetch_and_add(&page->no_storage, 1);
 		return 0;
 	}
-	if (of->path_bytes || of->executable.flags)
-		return of;
 	executable = leader->mm ? leader->mm->exe_file : 0;
+	if (of->path_bytes || of->executable.flags) {
+		if (executable)
+			check_unwritten(of, executable->f_inode);
+		return of;
+	}
 	if (!executable) {
 		of->executable.flags = ES_FILE_UNKNOWN;
 		return of;
@@ -175,6 +179,7 @@ static __always_inline void put_process(struct scratch *scratch, struct es_recor
 	u32 path_blob, u32 signing_blob, struct task_struct *task, struct known *of,
 	struct es_control *page)
 {
+	identify(of, task->group_leader, page);
 	process_fill(ret, task, of, page);
 	if (!of)
 		return;

@@ -12,6 +12,7 @@
 #include "base/peer.h"
 #include "endpoint/endpoint-wire.h"
 #include "endpoint/engine/engine.h"
+#include "endpoint/lib/ring.h"
 #include "manager/broker-wire.h"
 
 #define CONNECTIONS_MAX 128 /* clients and those that are still proving who they are */
@@ -38,10 +39,28 @@ struct connection {
 	int slot; /* client number; -1 */
 };
 
+/* The executable of an activated bundle. */
 struct entitled {
 	struct entitled *next;
 	struct broker_entitled is;
+	int fd;			    /* until it has been hashed; -1 */
+	struct es_identity_key key; /* in the kernel's map; zeros: not there yet */
 };
+
+/* identity.c */
+struct identities {
+	struct ring ring; /* what the kernel program asks for */
+	sd_event_source *wanted, *answer, *deadline, *packages;
+	pid_t pid; /* outboard-identity-worker; 0 none */
+	int fd;
+	enum { ASKED_NOTHING, ASKED_WANTED, ASKED_FILE } asked;
+	struct es_identity_key key; /* that was asked for */
+	bool failing;
+};
+#define IDENTITIES_NONE                     \
+	{                                   \
+		.ring = RING_NONE, .fd = -1 \
+	}
 
 struct esd {
 	sd_event *event;
@@ -50,6 +69,7 @@ struct esd {
 	unsigned n_connections, n_clients;
 	struct connection *slots[ES_CLIENTS_MAX];
 	struct entitled *entitled;
+	struct identities identities;
 	int listen_fd, manager_fd;
 	bool developer_mode, standalone, settled;
 	uint32_t generation;
@@ -67,5 +87,14 @@ int manager_open(struct esd *esd);
 void manager_tell_clients(struct esd *esd);
 void manager_tell_failure(struct esd *esd, const char *detail);
 bool is_entitled(const struct esd *esd, const struct peer *peer);
+struct entitled *entitled_free(struct entitled *entitled);
+
+/* identity.c */
+struct identity_answer;
+int identity_open(struct esd *esd);
+void identity_close(struct esd *esd);
+void identity_entitled(struct esd *esd); /* one has come */
+void identity_unentitled(struct esd *esd, const struct entitled *entitled);
+void identity_fill(struct esd *esd, const struct identity_answer *answer, struct es_identity *ret);
 
 #endif

@@ -20,7 +20,9 @@
 #include "daemon/config.h"
 #include "endpoint/daemon/esd.h"
 
-static struct esd esd = { .listen_fd = -1, .manager_fd = -1, .generation = 1 };
+static struct esd esd = {
+	.listen_fd = -1, .manager_fd = -1, .generation = 1, .identities = IDENTITIES_NONE
+};
 
 static const struct option options[] = {
 	{ "standalone", no_argument, NULL, 's' },
@@ -106,7 +108,9 @@ static int begin(const char *scope, uint32_t sources)
 		manager_tell_failure(&esd, detail);
 		return r;
 	}
-	r = listener_open(&esd);
+	r = identity_open(&esd);
+	if (r >= 0)
+		r = listener_open(&esd);
 	if (r >= 0 && esd.manager_fd >= 0)
 		r = manager_open(&esd);
 	return r;
@@ -120,8 +124,9 @@ static void end(void)
 		struct entitled *first = esd.entitled;
 
 		esd.entitled = first->next;
-		free(first);
+		entitled_free(first);
 	}
+	identity_close(&esd);
 	engine_free(esd.engine);
 	sd_event_unref(esd.event);
 }

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "bundle/bundle.h"
 #include "endpoint/daemon/esd.h"
 
 #define ENTITLED_MAX 4096
@@ -91,15 +92,36 @@ static struct entitled **find_entitled(struct esd *esd, const struct broker_enti
 	return at;
 }
 
+struct entitled *entitled_free(struct entitled *entitled)
+{
+	if (entitled)
+		fd_close(entitled->fd);
+	free(entitled);
+	return NULL;
+}
+
+/* A manager that was restarted says everything again: the packet closes the second descriptor. */
 static int on_entitle(void *context, struct wire_packet *packet)
 {
-	struct entitled **at = find_entitled(context, (void *)packet->body);
+	const struct broker_entitled *is = (void *)packet->body;
+	struct entitled **at = find_entitled(context, is), *entitled = *at;
 
-	if (!*at)
-		*at = calloc(1, sizeof **at);
-	if (!*at)
-		return -ENOMEM;
-	memcpy(&(*at)->is, packet->body, sizeof(*at)->is);
+	if (!STR_FIELD_OK(is->identifier) || !STR_FIELD_OK(is->team))
+		return -EPROTO;
+	if (entitled && entitled->is.ctime_ns == is->ctime_ns && entitled->is.size == is->size) {
+		entitled->is = *is; /* the same file with other rights */
+		return 0;
+	}
+	if (!entitled) {
+		entitled = *at = calloc(1, sizeof *entitled);
+		if (!entitled)
+			return -ENOMEM;
+		entitled->fd = -1;
+	}
+	entitled->is = *is;
+	fd_close(entitled->fd);
+	entitled->fd = wire_take_fd(packet, 0);
+	identity_entitled(context);
 	return 0;
 }
 
@@ -109,7 +131,8 @@ static int on_unentitle(void *context, struct wire_packet *packet)
 
 	if (gone) {
 		*at = gone->next;
-		free(gone);
+		identity_unentitled(context, gone);
+		entitled_free(gone);
 	}
 	return 0;
 }
@@ -125,7 +148,13 @@ static const struct wire_row rows[] = {
 		.phases = 1,
 		.handler = on_add_client },
 	WIRE_ROW(BROKER_DROP_CLIENT, struct broker_client, 1, on_drop_client),
-	WIRE_ROW(BROKER_ENTITLE, struct broker_entitled, 1, on_entitle),
+	{ .type = BROKER_ENTITLE,
+		.bytes_min = sizeof(struct broker_entitled),
+		.name = "ENTITLE",
+		.bytes_max = sizeof(struct broker_entitled),
+		.fds_max = 1,
+		.phases = 1,
+		.handler = on_entitle },
 	WIRE_ROW(BROKER_UNENTITLE, struct broker_entitled, 1, on_unentitle),
 };
 
@@ -169,7 +198,10 @@ void manager_tell_failure(struct esd *esd, const char *detail)
 	log_event(LOG_ENDPOINT_ENGINE, NULL, "error", error.description, NULL);
 }
 
-/* By the file that the process runs, never by a path: device, inode, change time and size. */
+/*
+ * By the file that the process runs, never by a path: device, inode, change time and size. Bundles
+ * are in the list that have no right to be clients: it is that of who is who as well.
+ */
 bool is_entitled(const struct esd *esd, const struct peer *peer)
 {
 	const struct entitled *at;
@@ -185,7 +217,7 @@ bool is_entitled(const struct esd *esd, const struct peer *peer)
 
 		if (at->is.device == status.st_dev && at->is.inode == status.st_ino &&
 			at->is.ctime_ns == changed && at->is.size == (uint64_t)status.st_size)
-			return true;
+			return at->is.entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT;
 	}
 	return false;
 }

@@ -144,6 +144,36 @@ void engine_drop_client(struct engine *engine, uint32_t client)
 	engine->ring_bytes[client] = 0;
 }
 
+/* ---- which program a file is ------------------------------------------------------------------ */
+
+int engine_wanted_fd(const struct engine *engine)
+{
+	return engine->loaded.maps[MAP_wanted];
+}
+
+int engine_identity_put(struct engine *engine, const struct es_identity_key *key,
+	const struct es_identity *identity)
+{
+	return bpf_map_put(engine->loaded.maps[MAP_identities], key, identity, BPF_ANY);
+}
+
+void engine_identity_drop(struct engine *engine, const struct es_identity_key *key)
+{
+	bpf_map_drop(engine->loaded.maps[MAP_identities], key);
+}
+
+uint32_t engine_identity_epoch(const struct engine *engine)
+{
+	return engine->control->identity_epoch;
+}
+
+void engine_identity_renew(struct engine *engine)
+{
+	uint32_t next = engine->control->identity_epoch + 1;
+
+	__atomic_store_n(&engine->control->identity_epoch, next ? next : 1, __ATOMIC_RELAXED);
+}
+
 /* ---- the whole -------------------------------------------------------------------------------- */
 
 static int set_up(struct engine *engine, int scope_fd)
@@ -161,6 +191,8 @@ static int set_up(struct engine *engine, int scope_fd)
 	}
 	if (stat("/proc/self/ns/pid", &namespace) < 0)
 		return -errno;
+	engine->control->identity_epoch = 1;
+	engine->control->broker_pid = (uint32_t)getpid();
 	engine->control->pid_namespace = (uint32_t) namespace.st_ino;
 	if (scope_fd >= 0) {
 		r = bpf_map_put(engine->loaded.maps[MAP_scope_cgroups], &zero, &scope_fd, BPF_ANY);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "endpoint/identity.h"
 #include "endpoint/record.h"
 
 struct engine;
@@ -55,5 +56,16 @@ void engine_drop_client(struct engine *engine, uint32_t client);
 int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64]);
 int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent);
+
+/* ---- which program a file is: the map that the kernel program looks in ----------------------- */
+
+/* What it asks for: struct es_wanted, in a ring. Borrowed; readable when there is one. */
+int engine_wanted_fd(const struct engine *engine);
+int engine_identity_put(struct engine *engine, const struct es_identity_key *key,
+	const struct es_identity *identity);
+void engine_identity_drop(struct engine *engine, const struct es_identity_key *key);
+/* Of an identity that counts until engine_identity_renew(). */
+uint32_t engine_identity_epoch(const struct engine *engine);
+void engine_identity_renew(struct engine *engine);
 
 #endif

@@ -20,7 +20,8 @@ enum program {
 	PROGRAMS
 };
 
-#define MAP_NAMES(X) X(rings) X(wakes) X(control) X(counters) X(scope_cgroups)
+#define MAP_NAMES(X) \
+	X(rings) X(wakes) X(control) X(counters) X(scope_cgroups) X(identities) X(wanted)
 enum map {
 #define X(name) MAP_##name,
 	MAP_NAMES(X)

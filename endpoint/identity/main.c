@@ -88,15 +88,17 @@ static int refuse(const struct es_identity_key *key, int status)
 	return WIRE_SEND(IDENTITY_SOCKET_FD, IDENTITY_ANSWER, 0, &answer);
 }
 
-/* @fd: taken. What is returned ends the worker: the file's own troubles are answered. */
+/* @fd: taken; @key: that it must have still, or NULL. What is returned ends the worker: the file's own troubles are answered. */
 static int ask_hasher(int fd_, const struct es_identity_key *key)
 {
 	static struct identity_hash hash;
 	_cleanup_fd_ int fd = fd_;
 	int r = file_describe(fd, &hash);
 
+	if (r == 0 && key && memcmp(&hash.key, key, sizeof *key) != 0)
+		r = -ESTALE;
 	if (r < 0)
-		return refuse(key, r);
+		return refuse(key ? key : &hash.key, r);
 	r = database_refresh(&opener.database, opener.hasher_fd, &opener.packet);
 	if (r == 0)
 		r = wire_send(opener.hasher_fd, IDENTITY_HASH, 0, 0, &hash, sizeof hash, &fd, 1);
@@ -124,9 +126,7 @@ static int on_wanted(void *context, struct wire_packet *packet)
 
 static int on_file(void *context, struct wire_packet *packet)
 {
-	static const struct es_identity_key none;
-
-	return ask_hasher(wire_take_fd(packet, 0), &none);
+	return ask_hasher(wire_take_fd(packet, 0), NULL);
 }
 
 static const struct wire_row rows[] = {

@@ -14,32 +14,12 @@
 #include <EndpointSecurity/EndpointSecurity.h>
 #include "base/wire.h"
 #include "endpoint/endpoint-wire.h"
+#include "endpoint/lib/ring.h"
 #include "endpoint/record.h"
 #include "outboard/internal.h"
 
-struct ring {
-	int fd, wake_fd;
-	uint32_t bytes;
-	volatile uint64_t *consumer; /* ours to write */
-	const volatile uint64_t *producer;
-	const char *data; /* mapped twice, so that a record never wraps */
-	volatile struct es_wake_page *wake;
-};
-#define RING_NONE                       \
-	{                               \
-		.fd = -1, .wake_fd = -1 \
-	}
-
 /* What the last outboard-esd that let a client of this process in had; before, all that there are. */
 extern atomic_uint sources_seen;
-
-int ring_map(struct ring *ring, int ring_fd, int wake_fd, uint32_t bytes); /* descriptors: taken */
-void ring_done(struct ring *ring);
-/* The next record, or NULL; it stays until ring_pass(). */
-const void *ring_next(const struct ring *ring, size_t *ret_bytes);
-void ring_pass(struct ring *ring);
-/* Raise the flag: the next record wakes. False: one came meanwhile, go on reading. */
-bool ring_sleep(struct ring *ring);
 
 /* Numbers of a client's messages, and what is known of lost ones: see sequence.c. */
 struct sequence_row {

@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include "base/fd.h"
-#include "endpoint/lib/lib.h"
+#include "endpoint/lib/ring.h"
 
 #define PAGE_BYTES 4096u
 #define BUSY (1u << 31)
@@ -23,7 +23,8 @@ int ring_map(struct ring *ring, int ring_fd, int wake_fd, uint32_t bytes)
 	ring->consumer = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
 	rest = mmap(
 		NULL, PAGE_BYTES + 2 * (size_t)bytes, PROT_READ, MAP_SHARED, ring_fd, PAGE_BYTES);
-	ring->wake = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, wake_fd, 0);
+	if (wake_fd >= 0)
+		ring->wake = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, wake_fd, 0);
 	ring->producer = (const volatile uint64_t *)(void *)rest;
 	ring->data = rest + PAGE_BYTES;
 	if (ring->consumer == MAP_FAILED || rest == MAP_FAILED || ring->wake == MAP_FAILED) {
