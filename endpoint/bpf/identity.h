@@ -46,9 +46,9 @@ static __always_inline void want(
 	place->pid = pid;
 	place->path[0] = 0;
 	place->path_bytes = 0;
-	asm volatile("" : "+r"(bytes));
-	if (bytes > 0 && bytes <= ES_WANTED_PATH_BYTES &&
-		!bpf_probe_read_kernel(place->path, bytes, of->path))
+	/* all of it, so that no verifier has to follow a length */
+	if (bytes > 0 && bytes <= sizeof of->path &&
+		!bpf_probe_read_kernel(place->path, sizeof place->path, of->path))
 		place->path_bytes = bytes;
 	bpf_ringbuf_submit(place, 0);
 }
