@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# For tests of clients: outboard-esd by itself over this scope, which takes any root for a client.
+# Sourced inside a scope; needs $build.
+: "${build:?}"
+export OUTBOARD_LIBEXEC=$build/libexec PATH=$build/test/lib:$PATH
+esd_socket=$OUTBOARD_ROOT/run/outboard/endpoint.sock
+mkdir -p "$(dirname "$esd_socket")"
+# Not below this shell, whose own group and children are what some tests are about.
+setsid "$OUTBOARD_LIBEXEC/outboard-esd" --standalone --listen "$esd_socket" --scope "$SCOPE_CGROUP" >/dev/null &
+esd_pid=$!
+trap 'kill $esd_pid; wait' EXIT
+await-path --seconds 20 "$esd_socket" || exit 1
