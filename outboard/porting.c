@@ -2,6 +2,7 @@
  *
  * The small parts of the porting kit: <bsm/libbsm.h> and <mach/mach_time.h>.
  */
+#include <string.h>
 #include <time.h>
 #include <bsm/libbsm.h>
 #include <mach/mach_time.h>
@@ -47,6 +48,19 @@ ob_export au_asid_t audit_token_to_asid(audit_token_t token)
 ob_export int audit_token_to_pidversion(audit_token_t token)
 {
 	return (int)token.val[PID_VERSION];
+}
+
+ob_export void audit_token_to_au32(audit_token_t token, uid_t *auid, uid_t *euid, gid_t *egid,
+	uid_t *ruid, gid_t *rgid, pid_t *pid, au_asid_t *asid, au_tid_t *tid)
+{
+	/* all are 32 bits wide, in the token's order */
+	void *const to[] = { auid, euid, egid, ruid, rgid, pid, asid };
+
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++)
+		if (to[i])
+			memcpy(to[i], &token.val[i], sizeof token.val[i]);
+	if (tid)
+		*tid = (au_tid_t){ 0 };
 }
 
 static uint64_t read_clock(clockid_t clock)

@@ -111,6 +111,30 @@ static void assert_me(const audit_token_t *token)
 	assert_int_equal((unsigned)audit_token_to_pidversion(*token), (unsigned)start);
 }
 
+static void test_audit_token_parts(void **state)
+{
+	const audit_token_t token = { { 1, 2, 3, 4, 5, 6, 7, 8 } };
+	uid_t auid, euid, ruid;
+	gid_t egid, rgid;
+	pid_t pid;
+	au_asid_t asid;
+	au_tid_t tid = { 9, 9 };
+
+	audit_token_to_au32(token, &auid, &euid, &egid, &ruid, &rgid, &pid, &asid, &tid);
+	assert_int_equal(auid, 1);
+	assert_int_equal(euid, 2);
+	assert_int_equal(egid, 3);
+	assert_int_equal(ruid, 4);
+	assert_int_equal(rgid, 5);
+	assert_int_equal(pid, 6);
+	assert_int_equal(asid, 7);
+	assert_int_equal(tid.port, 0);
+	assert_int_equal(tid.machine, 0);
+	auid = 10;
+	audit_token_to_au32(token, NULL, NULL, NULL, NULL, NULL, &pid, NULL, NULL);
+	assert_int_equal(auid, 10);
+}
+
 static void test_audit_token(void **state)
 {
 	audit_token_t token;
@@ -342,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_listen),
 		cmocka_unit_test(test_connect),
+		cmocka_unit_test(test_audit_token_parts),
 		cmocka_unit_test(test_audit_token),
 		cmocka_unit_test(test_peer_that_has_gone),
 		cmocka_unit_test(test_other_holder),

@@ -24,7 +24,7 @@ done
 while IFS= read -r header; do
 	for way in "${ways[@]}"; do
 		# shellcheck disable=SC2086 # words on purpose
-		if ! echo "#include <${header#include/}>" | $way $warn - ; then
+		if ! printf '#include <%s>\nextern int more_than_macros;\n' "${header#include/}" | $way $warn -; then
 			echo "$header: $way"
 			failed=1
 		fi

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <bsm/libbsm.h>
+#include <mach/machine.h>
+#include <os/availability.h>
 #include <EndpointSecurity/ESOpaqueTypes.h>
 
 #ifdef __cplusplus
@@ -452,8 +454,6 @@ typedef enum {
  */
 typedef struct __acl_ext *acl_t;
 typedef unsigned char uuid_t[16];
-typedef int cpu_type_t;
-typedef int cpu_subtype_t;
 typedef uint64_t user_addr_t;
 typedef uint64_t user_size_t;
 typedef uint32_t attrgroup_t;
@@ -469,6 +469,30 @@ typedef uint32_t attrgroup_t;
 #define st_atimespec st_atim
 #define st_mtimespec st_mtim
 #define st_ctimespec st_ctim
+#endif
+
+/* macOS' flags of a mount: es_statfs_t.f_flags. Linux' <sys/mount.h> has none of these names. */
+#ifndef MNT_RDONLY
+#define MNT_RDONLY 0x00000001
+#define MNT_SYNCHRONOUS 0x00000002
+#define MNT_NOEXEC 0x00000004
+#define MNT_NOSUID 0x00000008
+#define MNT_NODEV 0x00000010
+#define MNT_UNION 0x00000020
+#define MNT_ASYNC 0x00000040
+#define MNT_EXPORTED 0x00000100
+#define MNT_REMOVABLE 0x00000200
+#define MNT_QUARANTINE 0x00000400
+#define MNT_LOCAL 0x00001000
+#define MNT_QUOTA 0x00002000
+#define MNT_ROOTFS 0x00004000
+#define MNT_DOVOLFS 0x00008000
+#define MNT_DONTBROWSE 0x00100000
+#define MNT_IGNORE_OWNERSHIP 0x00200000
+#define MNT_AUTOMOUNTED 0x00400000
+#define MNT_JOURNALED 0x00800000
+#define MNT_NOATIME 0x10000000
+#define MNT_SNAPSHOT 0x40000000
 #endif
 
 struct attrlist {

@@ -25,6 +25,12 @@ typedef uid_t au_id_t;	 /* the login uid, /proc/PID/loginuid; AU_DEFAUDITID: non
 typedef pid_t au_asid_t; /* the audit session, /proc/PID/sessionid; -1: none */
 #define AU_DEFAUDITID ((uid_t)(-1))
 
+/* The terminal of an audit session. Linux' audit has none: always 0. */
+typedef struct au_tid {
+	dev_t port;
+	uint32_t machine;
+} au_tid_t;
+
 /*
  * All: read one field, any thread. Since: 0.1. Source: libbsm, macOS 10.4.
  */
@@ -50,6 +56,9 @@ au_asid_t audit_token_to_asid(audit_token_t token);
  * macOS it stays the same over exec.
  */
 int audit_token_to_pidversion(audit_token_t token);
+/** audit_token_to_au32() - all of them but the version, each where its pointer is not NULL */
+void audit_token_to_au32(audit_token_t token, uid_t *auid, uid_t *euid, gid_t *egid, uid_t *ruid,
+	gid_t *rgid, pid_t *pid, au_asid_t *asid, au_tid_t *tid);
 
 #ifdef __cplusplus
 }
