@@ -219,6 +219,7 @@ static int ask_file(struct esd *esd, struct entitled *entitled)
 	int fd = TAKE_FD(entitled->fd), r;
 
 	esd->identities.asked = ASKED_FILE;
+	esd->identities.key = (struct es_identity_key){ .size = entitled->is.size };
 	set_deadline(esd, entitled->is.size);
 	r = start_worker(esd);
 	if (r == 0)
@@ -286,6 +287,11 @@ static int take(struct esd *esd, const struct wire_packet *packet)
 	if (packet->header.type == IDENTITY_IDLE && packet->body_bytes == 0) {
 		if (identities->asked == ASKED_NOTHING)
 			stop_worker(identities);
+		return 0;
+	}
+	if (packet->header.type == IDENTITY_BUSY && packet->body_bytes == 0 &&
+		identities->asked != ASKED_NOTHING) {
+		set_deadline(esd, identities->key.size);
 		return 0;
 	}
 	if (packet->header.type != IDENTITY_ANSWER || packet->body_bytes != sizeof *answer ||

@@ -17,6 +17,8 @@
 #include "endpoint/identity/hasher.h"
 #include "endpoint/identity/index.h"
 
+#define PACKAGES_A_SIGN 64 /* of life */
+
 /* Each kind of package: how its signing ids begin, where it can be told that it is here. */
 static const struct source {
 	const char *prefix, *path;
@@ -120,11 +122,13 @@ static int send_package(int hasher_fd, int info_fd, const char *list_name)
 	return r < 0 ? r : send_list(hasher_fd, IDENTITY_DIGESTS, package, info_fd, digests);
 }
 
+/* Thousands of files of a slow disk take longer than one program may. */
 static int send_packages(int hasher_fd, int dir_fd)
 {
 	int fd = openat(dir_fd, "info", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
+	unsigned n = 0;
 	int r = 0;
 
 	if (!folder) {
@@ -132,9 +136,13 @@ static int send_packages(int hasher_fd, int dir_fd)
 		fd_close(fd);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(folder)))
-		if (str_ends(entry->d_name, ".list"))
-			r = send_package(hasher_fd, fd, entry->d_name);
+	while (r == 0 && (entry = readdir(folder))) {
+		if (!str_ends(entry->d_name, ".list"))
+			continue;
+		r = send_package(hasher_fd, fd, entry->d_name);
+		if (r == 0 && n++ % PACKAGES_A_SIGN == 0)
+			r = wire_send(IDENTITY_SOCKET_FD, IDENTITY_BUSY, 0, 0, NULL, 0, NULL, 0);
+	}
 	closedir(folder);
 	return r;
 }

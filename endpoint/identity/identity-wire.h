@@ -26,6 +26,7 @@ enum {
 	/* to outboard-esd */
 	IDENTITY_ANSWER = 32, /* struct identity_answer */
 	IDENTITY_IDLE = 33,   /* no body: close the socket, or ask on */
+	IDENTITY_BUSY = 34,   /* no body: the answer takes longer, and something moves */
 
 	/* opener to hasher */
 	IDENTITY_HASH = 48,  /* struct identity_hash, the file */
