@@ -50,12 +50,12 @@ typedef struct {
 	pid_t original_ppid; /* at fork: kept when the parent ends */
 	pid_t group_id;
 	pid_t session_id;
-	uint32_t codesigning_flags; /* 0: not known in this version */
-	bool is_platform_binary;    /* false: not known in this version */
+	uint32_t codesigning_flags; /* CS_*, EndpointSecurity(7); 0: not known yet */
+	bool is_platform_binary;    /* of a package of this system, unchanged, root's alone */
 	bool is_es_client;
-	es_cdhash_t cdhash; /* zeros: not known in this version */
-	es_string_token_t signing_id;
-	es_string_token_t team_id;
+	es_cdhash_t cdhash;	      /* the first bytes of cdhash_full; zeros: not known yet */
+	es_string_token_t signing_id; /* a bundle's identifier, "deb:coreutils", or empty */
+	es_string_token_t team_id;    /* a bundle's, or empty */
 	es_file_t *executable;
 	es_file_t *tty;		   /* of the session; NULL none; stat: its device number only */
 	struct timeval start_time; /* of the process, not of the program: kept over exec */
@@ -63,7 +63,7 @@ typedef struct {
 	audit_token_t parent_audit_token;
 	es_cs_validation_category_t cs_validation_category; /* 0 */
 	uint8_t reserved[16];
-	es_token_t cdhash_full; /* empty: not known in this version */
+	es_token_t cdhash_full; /* SHA-256 of the executable; empty: not known yet */
 } es_process_t;
 
 #ifdef __cplusplus
