@@ -53,13 +53,13 @@ fn main() {
     assert_eq!(unsafe { es_subscribe(client, &NOTIFY_EXEC, 1) }, 0, "es_subscribe");
     let mut program = process::Command::new(words.get(0).map_or("/bin/true", |word| word))
         .args(words.iter().skip(1)).spawn().expect("the program does not start");
-    loop {
-        let (pid, path) = seen.recv_timeout(Duration::from_secs(20)).expect("nothing was seen");
-        if pid as u32 == program.id() {
-            println!("saw {} {}", pid, path);
-            break;
+    let (pid, path) = loop {
+        let event = seen.recv_timeout(Duration::from_secs(20)).expect("nothing was seen");
+        if event.0 as u32 == program.id() {
+            break event;
         }
-    }
+    };
     program.wait().expect("wait");
+    println!("saw {} {}", pid, path);
     unsafe { es_delete_client(client) };
 }
