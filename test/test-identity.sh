@@ -70,8 +70,9 @@ run_until "the same content elsewhere" "- - 0x2 $hash" "$work/elsewhere"
 esd=$(pgrep -P "$outboardd_pid" -f outboard-esd)
 worker=$(pgrep -P "$esd" -f outboard-identity-worker)
 kill -9 "$esd"
-for pid in $esd $worker; do
-	await-path --gone --seconds $wait_s "/proc/$pid" || fail "outboard-esd is killed" "no $pid" "it is there"
+deadline=$((SECONDS + wait_s))
+while [ -e "/proc/$esd" ] || [ -e "/proc/$worker" ]; do
+	[ $SECONDS -lt $deadline ] || fail "outboard-esd is killed" "its worker ends with it" "$(ps -o args "$worker")"
 done
 run_until "with another outboard-esd" "$is_bundle" "$path"
 outboardd_kill_manager
