@@ -66,6 +66,25 @@ run_until "the bundle's executable" "$is_bundle" "$path"
 cp "$agent" "$work/elsewhere"
 run_until "the same content elsewhere" "- - 0x2 $hash" "$work/elsewhere"
 
+# On FUSE nothing is read, not even before what was asked for after it: its server could let it wait.
+if [ -x "$build/test/lib/eio-fs" ]; then
+	mkdir "$work/plain" "$work/disk"
+	cp "$agent" "$work/plain/agent"
+	if eio-fs "$work/plain" "$work/disk" none 2>>"$log"; then
+		"$work/disk/agent" &
+		on_disk=$!
+		app_await "^exec $work/disk/agent "
+		cp "$agent" "$work/after"
+		run_until "what comes after a program on FUSE" "- - 0x2 $hash" "$work/after"
+		"$work/disk/agent" &
+		app_await "^exec $work/disk/agent "
+		expect "a program on FUSE" " $unknown\$" "$line"
+		kill -9 $on_disk $!
+		wait $on_disk $! 2>>"$log"
+		umount "$work/disk"
+	fi
+fi
+
 # The outboard-esd after this one is told again, and so is this one by the manager after this one.
 esd=$(pgrep -P "$outboardd_pid" -f outboard-esd)
 worker=$(pgrep -P "$esd" -f outboard-identity-worker)
