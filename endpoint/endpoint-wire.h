@@ -19,14 +19,20 @@ enum {
 	/* client to outboard-esd; each is answered with the same id */
 	ENDPOINT_NEW = 16, /* struct endpoint_new: by RING, or REFUSED and the end */
 	ENDPOINT_SUBSCRIBE =
-		17,	     /* struct endpoint_set: exactly these from now on; by WIRE_STATUS */
-	ENDPOINT_COUNT = 18, /* no body: by COUNTERS */
+		17,	      /* struct endpoint_set: exactly these from now on; by WIRE_STATUS */
+	ENDPOINT_COUNT = 18,  /* no body: by COUNTERS */
+	ENDPOINT_MUTE = 24,   /* struct endpoint_mute, each with its path: by MUTED */
+	ENDPOINT_INVERT = 25, /* struct endpoint_invert: by WIRE_STATUS */
+	ENDPOINT_STILL_MUTED =
+		26, /* struct endpoint_muted_process, at most PROCESSES_MAX: by STILL */
 
 	/* outboard-esd to client */
 	ENDPOINT_RING = 32,	 /* struct endpoint_ring, 2 descriptors: ring, wake page */
 	ENDPOINT_REFUSED = 33,	 /* struct endpoint_refused */
 	ENDPOINT_COUNTERS = 34,	 /* struct endpoint_counters */
 	ENDPOINT_RESTARTED = 35, /* struct endpoint_restarted, not asked for */
+	ENDPOINT_MUTED = 44,	 /* struct endpoint_muted */
+	ENDPOINT_STILL = 45,	 /* struct endpoint_still */
 };
 
 struct endpoint_new {
@@ -63,6 +69,40 @@ struct endpoint_restarted {
 	uint32_t generation;
 	uint32_t reserved;
 };
+
+#define ENDPOINT_MUTED_PATHS_MAX 16384	  /* a client */
+#define ENDPOINT_MUTED_PROCESSES_MAX 4096 /* a client */
+
+/* Exactly these events of it from now on. A path follows, with its NUL and zeros up to a multiple of 8. */
+struct endpoint_mute {
+	uint32_t kind;	     /* enum es_mute_kind */
+	uint32_t path_bytes; /* with its NUL; of a process 0 */
+	uint32_t pid, version;
+	uint64_t events[ES_EVENTS_MAX / 64];
+};
+static_assert(sizeof(struct endpoint_mute) == 48, "wire");
+
+struct endpoint_muted {
+	int32_t status; /* 0; -ESRCH, -ENOSPC, -ENOBUFS, -ENOMEM */
+	uint32_t n;	/* the first ones, of which this is true: they are muted */
+};
+static_assert(sizeof(struct endpoint_muted) == 8, "wire");
+
+struct endpoint_invert {
+	uint32_t inverted; /* bits: enum es_inversion */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct endpoint_invert) == 8, "wire");
+
+struct endpoint_muted_process {
+	uint32_t pid, version;
+};
+static_assert(sizeof(struct endpoint_muted_process) == 8, "wire");
+
+struct endpoint_still {
+	uint64_t muted[ENDPOINT_MUTED_PROCESSES_MAX / 64]; /* bit n: the n-th that was asked for */
+};
+static_assert(sizeof(struct endpoint_still) == 512, "wire");
 
 #define ENDPOINT_RING_BYTES (1u << 20)
 #define ENDPOINT_RING_BYTES_MIN (64u << 10)

@@ -54,6 +54,7 @@ struct es_record_descriptor {
 #define ES_FILE_DELETED 0x2u
 #define ES_FILE_UNKNOWN 0x4u	/* the program does not know it */
 #define ES_FILE_UNVERIFIED 0x8u /* the path is the caller's word, which another thread can change */
+#define ES_FILE_DETACHED 0x10u /* of no mount tree: the path begins at the top of its file system */
 
 /* struct stat(2), of the inode itself; times in ns since 1970 */
 struct es_record_file {
@@ -63,6 +64,8 @@ struct es_record_file {
 	uint32_t mode, uid, gid, links, block_bytes, generation;
 	uint32_t flags; /* ES_FILE_* */
 	uint32_t mount_id;
+	uint32_t mount_namespace; /* in which the path is one; 0: none */
+	uint32_t reserved;
 };
 
 #define ES_IDENTITY_NONE 0u    /* of no file that has one */
@@ -132,17 +135,76 @@ struct es_record {
 #define ES_RECORD_ERROR_MERGED 0x8u /* at least once: the kernel joins repeats of one act */
 #define ES_RECORD_BYTES_MAX (sizeof(struct es_record) + ES_BLOBS * ES_BLOB_BYTES)
 
-/* One page that daemon and program share. Written by the daemon, but for what is marked. */
+/* ---- mutes ------------------------------------------------------------------------------------ */
+
+/* What is muted, with Apple's numbers for the paths: es_mute_path_type_t */
+enum es_mute_kind {
+	ES_MUTE_PREFIX,
+	ES_MUTE_LITERAL,
+	ES_MUTE_TARGET_PREFIX,
+	ES_MUTE_TARGET_LITERAL,
+	ES_MUTE_PROCESS,
+	ES_MUTE_KINDS
+};
+
+/* es_mute_inversion_type_t */
+enum es_inversion { ES_INVERT_PROCESS, ES_INVERT_PATH, ES_INVERT_TARGET, ES_INVERSIONS };
+
+/* Whose path it is */
+enum es_mute_role { ES_ROLE_ACTOR, ES_ROLE_TARGET, ES_ROLES };
+
+#define ES_MUTES_MAX 65536 /* of all clients together */
+
+struct es_mute_key {
+	uint64_t hash[2]; /* of the path, endpoint/siphash.h; of a process: number and version */
+	uint32_t kind;
+	uint32_t bytes; /* of the path, without a NUL; of a process 0 */
+};
+
+struct es_mute_clients {
+	uint64_t all;  /* a bit a client: of whatever event */
+	uint64_t some; /* of some events, which are in the other map */
+};
+
+struct es_mute_part {
+	struct es_mute_key key;
+	uint32_t client;
+	uint32_t reserved;
+};
+
+struct es_mute_events {
+	uint64_t events[ES_EVENTS_MAX / 64];
+};
+
+struct es_muting {
+	/* clients that can mute an event of that type by who acts, and by what it is done to */
+	uint64_t actor[ES_EVENTS_MAX], target[ES_EVENTS_MAX];
+	uint64_t inverted[ES_INVERSIONS]; /* a bit a client */
+	uint64_t generation;		  /* another one after each change; never 0 */
+	uint64_t key[2];
+	uint64_t capped; /* program: paths with more prefixes than are looked up: told, not muted */
+	uint32_t processes; /* how many are muted, of all clients */
+	uint32_t slashes
+		[ES_ROLES]; /* how many prefixes end in '/': looked up at each one in a path */
+	uint32_t reserved;
+	uint8_t lengths[ES_ROLES]
+		       [ES_BLOB_BYTES / 8]; /* of the others: bit n % 8 of byte n / 8 is n + 1 */
+};
+
+/* ---- what program and daemon share ------------------------------------------------------------ */
+
+/* Mapped by the daemon. Written by the daemon, but for what is marked. */
 struct es_control {
 	uint64_t subscribed[ES_EVENTS_MAX]; /* a bit a client */
 	uint32_t scoped;		    /* only what is in scope_cgroups[0] or below */
 	uint32_t broker_pid;		    /* its number in there: its own children are not told */
-	uint32_t reserved;
-	uint32_t pid_namespace;	 /* inode number of the broker's */
-	uint32_t pid_level;	 /* program: how deep that one lies */
-	uint32_t identity_epoch; /* of what is in `identities`; never 0 */
-	uint64_t no_storage;	 /* program: events without what is known of the task */
-	uint64_t no_scratch;	 /* program: events that found no room to be made in */
+	uint32_t mount_namespace; /* inode number of the broker's: where a path is a path */
+	uint32_t pid_namespace;	  /* inode number of the broker's */
+	uint32_t pid_level;	  /* program: how deep that one lies */
+	uint32_t identity_epoch;  /* of what is in `identities`; never 0 */
+	uint64_t no_storage;	  /* program: events without what is known of the task */
+	uint64_t no_scratch;	  /* program: events that found no room to be made in */
+	struct es_muting muting;
 };
 
 /* Of each client, written by the program. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/fd.h"
+#include "base/str.h"
 #include "bundle/bundle.h"
 #include "endpoint/daemon/esd.h"
 
@@ -36,6 +37,7 @@ static int manager = -1;
 static struct kernel {
 	uint64_t watched[ES_CLIENTS_MAX][ES_EVENTS_MAX / 64];
 	uint32_t ring_bytes[ES_CLIENTS_MAX];
+	uint32_t mutes[ES_CLIENTS_MAX], inverted[ES_CLIENTS_MAX];
 } * kernel;
 
 int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
@@ -79,6 +81,24 @@ void identity_entitled(struct esd *esd)
 
 void identity_unentitled(struct esd *esd, const struct entitled *entitled)
 {
+}
+
+int engine_mute(struct engine *engine, uint32_t client, const struct engine_mute *mute)
+{
+	if (mute->path && strcmp(mute->path, "/too/many") == 0)
+		return -ENOSPC;
+	kernel->mutes[client]++;
+	return 0;
+}
+
+void engine_invert(struct engine *engine, uint32_t client, uint32_t inverted)
+{
+	kernel->inverted[client] = inverted;
+}
+
+bool engine_is_muted(struct engine *engine, uint32_t client, const struct engine_mute *mute)
+{
+	return mute->kind == ES_MUTE_PROCESS;
 }
 
 /* ---- the daemon's half ---------------------------------------------------------------------------- */
@@ -433,6 +453,94 @@ static void test_subscribing(void **state)
 	close(fd);
 }
 
+struct row {
+	struct endpoint_mute head;
+	char path[16];
+};
+
+static struct row row_of(uint32_t kind, const char *path)
+{
+	struct row row = { .head = { .kind = kind, .events = { 1ull << EXEC } } };
+
+	if (path) {
+		STR_PUT(row.path, path);
+		row.head.path_bytes = (uint32_t)strlen(path) + 1;
+	}
+	return row;
+}
+
+/* The first rows are muted, the one that is not says why, and those after it are left. */
+static void test_muting(void **state)
+{
+	struct row rows[3] = { row_of(ES_MUTE_LITERAL, "/x/y/zzzz"),
+		row_of(ES_MUTE_TARGET_PREFIX, "/too/many"), row_of(ES_MUTE_PREFIX, "/zzzzzzzz") };
+	const struct endpoint_muted *muted = (void *)packet.body;
+	struct endpoint_invert invert = { .inverted = 5 };
+	int fd;
+
+	settle(1, 1);
+	fd = new_client();
+	assert_int_equal(wire_send(fd, ENDPOINT_MUTE, 0, 5, rows, sizeof rows, NULL, 0), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, ENDPOINT_MUTED);
+	assert_int_equal(muted->status, -ENOSPC);
+	assert_int_equal(muted->n, 1);
+	assert_int_equal(kernel->mutes[0], 1);
+	assert_int_equal(WIRE_SEND(fd, ENDPOINT_INVERT, 6, &invert), 0);
+	assert_int_equal(wire_receive(fd, &packet, 0), 0);
+	assert_int_equal(packet.header.type, WIRE_STATUS);
+	assert_int_equal(kernel->inverted[0], 5);
+	close(fd);
+}
+
+/* Whose process: one that lives is, one of another time is not; the number alone is nobody's. */
+static void test_muting_a_process(void **state)
+{
+	struct endpoint_mute mute = {
+		.kind = ES_MUTE_PROCESS, .pid = (uint32_t)getpid(), .events = { 1 }
+	};
+	const struct endpoint_muted *muted = (void *)packet.body;
+	uint64_t start;
+	int fd, i;
+
+	settle(1, 1);
+	fd = new_client();
+	assert_int_equal(process_start_time(getpid(), &start), 0);
+	for (i = 0; i < 4; i++) {
+		/* whichever program; the third one of its programs; began at another time; nobody */
+		static const uint32_t add[] = { 0, 3 * 0x9e3779b1u, 1, 0 };
+
+		mute.version = (uint32_t)start + add[i];
+		if (i == 3)
+			mute.pid = 0;
+		assert_int_equal(WIRE_SEND(fd, ENDPOINT_MUTE, 5, &mute), 0);
+		assert_int_equal(wire_receive(fd, &packet, 0), 0);
+		assert_int_equal(muted->status, i < 2 ? 0 : -ESRCH);
+	}
+	close(fd);
+}
+
+/* Paths that are none end the connection, as what is not of the protocol does. */
+static void test_muting_what_is_no_path(void **state)
+{
+	struct row rows[] = { row_of(ES_MUTE_KINDS, "/x"), row_of(ES_MUTE_LITERAL, "x"),
+		row_of(ES_MUTE_PROCESS, "/x"), row_of(ES_MUTE_LITERAL, "/cut/here"),
+		row_of(ES_MUTE_LITERAL, "/x") };
+	size_t i;
+
+	rows[3].path[4] = '\0';
+	rows[4].head.path_bytes = ES_BLOB_BYTES + 1;
+	settle(1, 1);
+	for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int fd = new_client();
+
+		assert_int_equal(WIRE_SEND(fd, ENDPOINT_MUTE, 5, &rows[i]), 0);
+		if (wire_receive(fd, &packet, 0) != -EPIPE)
+			fail_msg("row %zu was answered by %u", i, packet.header.type);
+		close(fd);
+	}
+}
+
 static void test_ring_sizes(void **state)
 {
 	int fd;
@@ -469,6 +577,11 @@ static void test_garbage(void **state)
 		{ true, true, ENDPOINT_COUNT, 1 },
 		{ true, true, ENDPOINT_RING, sizeof(struct endpoint_ring) }, /* the daemon's */
 		{ true, true, 999, sizeof bytes },
+		{ true, false, ENDPOINT_MUTE, sizeof(struct endpoint_mute) }, /* before NEW */
+		{ true, true, ENDPOINT_MUTE, sizeof(struct endpoint_mute) - 1 },
+		{ true, true, ENDPOINT_MUTE, sizeof(struct endpoint_mute) }, /* without its path */
+		{ true, true, ENDPOINT_INVERT, sizeof(struct endpoint_invert) + 1 },
+		{ true, true, ENDPOINT_STILL_MUTED, sizeof(struct endpoint_muted_process) + 1 },
 	};
 	int good, fd;
 	size_t i;
@@ -543,6 +656,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_the_one_before_was_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_subscribing, begin, end),
+		cmocka_unit_test_setup_teardown(test_muting, begin, end),
+		cmocka_unit_test_setup_teardown(test_muting_a_process, begin, end),
+		cmocka_unit_test_setup_teardown(test_muting_what_is_no_path, begin, end),
 		cmocka_unit_test_setup_teardown(test_ring_sizes, begin, end),
 		cmocka_unit_test_setup_teardown(test_garbage, begin, end),
 		cmocka_unit_test_setup_teardown(test_one_that_does_not_read, begin, end),

@@ -130,6 +130,8 @@ static void test_each_fails_and_says_why(void **state)
 		es_client_t client;
 		ob_error_t *error;
 
+		if (strstr(calls[i].name, "_mut") || strstr(calls[i].name, "_unmut"))
+			continue; /* these work: test-mute.c */
 		client_init(&client);
 		assert_int_equal(calls[i].call(&client), calls[i].result);
 		error = ob_es_client_copy_last_error(&client);

@@ -123,10 +123,14 @@ struct inode___hidden_times {
 struct vfsmount {
 	struct dentry *mnt_root;
 };
+struct mnt_namespace {
+	struct ns_common ns;
+};
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 	int mnt_id;
 };
 struct path {
@@ -143,9 +147,6 @@ struct fs_struct {
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;
-};
-struct mnt_namespace {
-	struct ns_common ns;
 };
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;

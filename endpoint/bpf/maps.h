@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include "endpoint/identity.h"
 #include "endpoint/record.h"
+#include "endpoint/siphash.h"
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -78,6 +79,37 @@ struct {
 	__uint(max_entries, ES_WANTED_RING_BYTES);
 } wanted SEC(".maps");
 
+/*
+ * What is muted, of all clients, by the hash of its path: the daemon; a process that ends takes its
+ * own away. How many there may be is said in engine/mute.c.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ES_MUTES_MAX);
+	__type(key, struct es_mute_key);
+	__type(value, struct es_mute_clients);
+} mutes SEC(".maps");
+
+/* For which events, where not for all: the daemon */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ES_MUTES_MAX);
+	__type(key, struct es_mute_part);
+	__type(value, struct es_mute_events);
+} mute_parts SEC(".maps");
+
+#define VERDICTS 32 /* power of two */
+/*
+ * Which clients have muted this process, or its executable: of event types that differ by VERDICTS the
+ * last one. Written by any thread of the process at any time, in two halves of which each holds the
+ * other: what two have written together fits no generation and no event, and counts for nothing.
+ */
+struct verdict {
+	u64 muted, check;
+};
+
 #define KNOWN_PATH_BYTES ES_WANTED_PATH_BYTES
 #define KNOWN_SIGNING_BYTES ES_SIGNING_ID_BYTES
 /* What does not change between two execs of a process, kept with its leading thread. */
@@ -92,6 +124,7 @@ struct known {
 	u32 ours;	   /* the broker has started it, for itself */
 	char path[KNOWN_PATH_BYTES];
 	char signing_id[KNOWN_SIGNING_BYTES];
+	struct verdict verdicts[VERDICTS];
 };
 /* the program */
 struct {
@@ -119,6 +152,16 @@ struct path_text {
 	u32 flags;
 };
 
+/* What mute.h works with: in here, since the stack of a program is small. */
+struct mute_work {
+	struct siphash at; /* after the whole words before */
+	struct es_mute_part part;
+	u64 word, ends; /* ends: the highest bit of each byte of word with which a prefix may end */
+	u64 found, some;
+	u64 actor; /* clients that have muted who acts */
+	u32 actor_known, looked;
+};
+
 /* a whole record, all its strings as long as they can be */
 #define MADE_BYTES (sizeof(struct es_record) + ES_BLOBS * ES_BLOB_BYTES)
 /*
@@ -127,12 +170,17 @@ struct path_text {
  */
 struct scratch {
 	u32 busy;
-	u32 at; /* where the next string goes */
+	u32 at;	   /* where the next string goes */
+	u32 index; /* its own, in the map */
+	u32 reserved;
 	union {
 		struct es_record record;
 		char made[MADE_BYTES + ES_BLOB_BYTES];
 	};
 	struct path_text path;
+	struct mute_work mute;
+	struct es_record_file
+		program; /* an executable that is being looked at: too large for a stack */
 };
 #define SCRATCHES_PER_CPU 4
 /* the program; the loader sets max_entries to SCRATCHES_PER_CPU for each processor */

@@ -46,7 +46,8 @@ static long walk_step(u32 index, struct walk *walk)
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (parent == dentry) {
-		/* of no mount that can be reached: a memfd, or detached */
+		/* of no mount that can be reached: a memfd, or moved out of what is mounted */
+		walk->out->flags |= ES_FILE_DETACHED;
 		walk->done = 1;
 		return 1;
 	}
@@ -167,6 +168,7 @@ static __always_inline void dentry_fill(
 	inode_fill(ret, BPF_CORE_READ(dentry, d_inode));
 	ret->flags = flags;
 	ret->mount_id = mount ? BPF_CORE_READ(whole, mnt_id) : 0;
+	ret->mount_namespace = mount ? BPF_CORE_READ(whole, mnt_ns, ns.inum) : 0;
 }
 
 static __always_inline void file_fill(

@@ -47,6 +47,8 @@ static __always_inline void put_before(struct scratch *scratch, struct task_stru
 
 	put_process(scratch, before, ES_BLOB_EXECUTABLE, ES_BLOB_SIGNING_ID, task, of, page);
 	before->token[7] = version_of(task->group_leader, task->self_exec_id - 1);
+	mute_actor(scratch, page, of);
+	mute_forget_process(page, before->token[5], before->token[7]);
 	if (!(program->mode & 06000))
 		return;
 	before->token[1] = of && uid == before->token[3] ? euid : before->token[3];
@@ -188,7 +190,6 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
 	struct es_control *page = control_in_scope();
-	struct es_record_file program = {};
 	struct es_record *record;
 	struct scratch *scratch;
 	struct known *of;
@@ -200,17 +201,17 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	scratch = begin(page, EVENT_EXEC, sizeof *record);
 	if (!scratch)
 		return 0;
-	clients = page->subscribed[EVENT_EXEC];
+	clients = wanting(page, EVENT_EXEC);
 	record = &scratch->record;
 	path = path_in(task->mm->exe_file);
 	of = bpf_task_storage_get(&known, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	file_fill(&program, path, 0);
-	put_before(scratch, task, of, &program, page);
+	file_fill(&scratch->program, path, 0);
+	put_before(scratch, task, of, &scratch->program, page);
 	path_walk(&scratch->path, path);
-	program.flags = scratch->path.flags;
+	scratch->program.flags = scratch->path.flags;
 	if (of) {
 		new_program(of);
-		remember(of, scratch, &program, task);
+		remember(of, scratch, &scratch->program, task);
 		identify(of, task, page);
 		if (of->ours)
 			clients = 0;
@@ -239,6 +240,8 @@ static __always_inline struct known *inherit(struct scratch *scratch, struct tas
 		return mine;
 	bpf_probe_read_kernel(mine, sizeof *mine, of);
 	mine->exited = 0;
+	if (page->muting.processes)
+		mute_forget_verdicts(mine); /* the child is not */
 	mine->original_ppid = number_of(BPF_CORE_READ(parent->signal, pids[PIDTYPE_TGID]), page);
 	if (mine->original_ppid && (u32)mine->original_ppid == page->broker_pid)
 		mine->ours = 1;
@@ -264,7 +267,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	scratch = begin(page, EVENT_FORK, sizeof scratch->record);
 	if (!scratch)
 		return 0;
-	clients = page->subscribed[EVENT_FORK];
+	clients = wanting(page, EVENT_FORK);
 	of = known_of(parent->group_leader, scratch, page);
 	mine = inherit(scratch, parent, child, of, page);
 	if (mine && mine->ours)
@@ -272,6 +275,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	if (clients) {
 		put_process(scratch, &scratch->record.process, ES_BLOB_EXECUTABLE,
 			ES_BLOB_SIGNING_ID, parent, of, page);
+		mute_actor(scratch, page, of);
 		put_process(scratch, &scratch->record.target, ES_BLOB_TARGET,
 			ES_BLOB_TARGET_SIGNING_ID, child, mine, page);
 		send(scratch, clients);
@@ -301,12 +305,24 @@ static __always_inline void hand_on(struct task_struct *leader)
 		bpf_probe_read_kernel(copy->text, sizeof copy->text, path->text);
 }
 
+static __always_inline void forget_process(struct task_struct *task, struct es_control *page)
+{
+	u32 number;
+
+	if (!page->muting.processes)
+		return;
+	number = number_of(BPF_CORE_READ(task->signal, pids[PIDTYPE_TGID]), page);
+	mute_forget_process(page, number, version_of(task->group_leader, task->self_exec_id));
+	mute_forget_process(page, number, version_of(task->group_leader, 0));
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct es_control *page = control_in_scope();
 	struct scratch *scratch;
 	struct known *of;
+	u64 clients;
 
 	if (!page)
 		return 0;
@@ -315,21 +331,24 @@ int BPF_PROG(on_exit, struct task_struct *task)
 			hand_on(task);
 		return 0;
 	}
-	if (!page->subscribed[EVENT_EXIT])
+	clients = wanting(page, EVENT_EXIT);
+	scratch = clients ? begin(page, EVENT_EXIT, ES_RECORD_BASE_BYTES) : 0;
+	if (!scratch) {
+		forget_process(task, page);
 		return 0;
-	scratch = begin(page, EVENT_EXIT, ES_RECORD_BASE_BYTES);
-	if (!scratch)
-		return 0;
+	}
 	of = known_of(task->group_leader, scratch, page);
 	if (!of || (!of->ours && __sync_fetch_and_add(&of->exited, 1) == 0)) {
 		put_process(scratch, &scratch->record.process, ES_BLOB_EXECUTABLE,
 			ES_BLOB_SIGNING_ID, task, of, page);
+		mute_actor(scratch, page, of);
 		scratch->record.value = task->signal->group_exit_code;
 		if (!scratch->record.value)
 			scratch->record.value = task->exit_code;
-		send(scratch, page->subscribed[EVENT_EXIT]);
+		send(scratch, clients);
 	}
 	end(scratch);
+	forget_process(task, page);
 	return 0;
 }
 
@@ -354,9 +373,13 @@ int BPF_PROG(on_signal, int number, struct kernel_siginfo *info, struct task_str
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct scratch *scratch;
 	struct known *of;
+	u64 clients;
 
 	if (!page || !page->subscribed[EVENT_SIGNAL] || !is_sent(info) ||
 		task->tgid == target->tgid)
+		return 0;
+	clients = wanting(page, EVENT_SIGNAL);
+	if (!clients)
 		return 0;
 	scratch = begin(page, EVENT_SIGNAL, sizeof scratch->record);
 	if (!scratch)
@@ -366,7 +389,7 @@ int BPF_PROG(on_signal, int number, struct kernel_siginfo *info, struct task_str
 	put_process(scratch, &scratch->record.target, ES_BLOB_TARGET, ES_BLOB_TARGET_SIGNING_ID,
 		target, of, page);
 	scratch->record.value = number;
-	send(scratch, page->subscribed[EVENT_SIGNAL]);
+	send(scratch, clients);
 	end(scratch);
 	return 0;
 }

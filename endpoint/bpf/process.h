@@ -121,6 +121,7 @@ static __always_inline void remember(struct known *of, struct scratch *scratch,
 
 	of->executable = *file;
 	of->path_bytes = bytes;
+	mute_forget_verdicts(of);
 	asm volatile("" : "+r"(bytes), "+r"(start));
 	if (bytes == 0 || start >= ES_BLOB_BYTES) {
 		of->path_bytes = 0;
@@ -152,7 +153,6 @@ static __always_inline struct known *known_of(
 	struct task_struct *leader, struct scratch *scratch, struct es_control *page)
 {
 	struct known *of = bpf_task_storage_get(&known, leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	struct es_record_file file = {};
 	struct file *executable;
 
 	if (!of) {
@@ -169,8 +169,9 @@ static __always_inline struct known *known_of(
 		of->executable.flags = ES_FILE_UNKNOWN;
 		return of;
 	}
-	file_walk(scratch, &file, (void *)executable + bpf_core_field_offset(struct file, f_path));
-	remember(of, scratch, &file, leader);
+	file_walk(scratch, &scratch->program,
+		(void *)executable + bpf_core_field_offset(struct file, f_path));
+	remember(of, scratch, &scratch->program, leader);
 	return of;
 }
 
@@ -205,6 +206,7 @@ static __always_inline struct known *put_actor(struct scratch *scratch, struct e
 
 	put_process(scratch, &scratch->record.process, ES_BLOB_EXECUTABLE, ES_BLOB_SIGNING_ID, task,
 		of, page);
+	mute_actor(scratch, page, of);
 	return of;
 }
 

@@ -11,6 +11,7 @@
 #define OB_ENDPOINT_BPF_SEND_H
 
 #include "endpoint/bpf/maps.h"
+#include "endpoint/bpf/mute.h"
 
 #define WAKE_APART_NS 20000 /* at most one forced wake-up in this time and client */
 
@@ -38,8 +39,10 @@ static __always_inline struct scratch *take_scratch(struct es_control *page)
 		u32 index = first + i;
 		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 
-		if (scratch && __sync_lock_test_and_set(&scratch->busy, 1) == 0)
+		if (scratch && __sync_lock_test_and_set(&scratch->busy, 1) == 0) {
+			scratch->index = index;
 			return scratch;
+		}
 	}
 	__sync_fetch_and_add(&page->no_scratch, 1);
 	return 0;
@@ -61,6 +64,7 @@ static __always_inline struct scratch *begin(struct es_control *page, u32 event,
 	record->fixed_bytes = fixed_bytes;
 	record->time = bpf_ktime_get_ns();
 	record->thread_id = (u32)bpf_get_current_pid_tgid();
+	scratch->mute.actor_known = 0;
 	return scratch;
 }
 
@@ -136,20 +140,6 @@ static __always_inline u64 wake_flags(u32 client, struct es_counters *count)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-static __always_inline u32 lowest(u64 set)
-{
-	u32 n = 0, half;
-
-#pragma unroll
-	for (half = 32; half; half /= 2) {
-		if (!(set & ((1ull << half) - 1))) {
-			n += half;
-			set >>= half;
-		}
-	}
-	return n;
-}
-
 static long send_one(u32 index, struct sending *sending)
 {
 	struct scratch *scratch = sending->scratch;
@@ -187,11 +177,18 @@ static long send_one(u32 index, struct sending *sending)
 	return 0;
 }
 
-/* Which of @clients have it. */
+/* Which of @clients have it: those that have muted it have not. */
 static __always_inline u64 send(struct scratch *scratch, u64 clients)
 {
-	struct sending sending = { .scratch = scratch, .clients = clients };
+	u32 zero = 0, event = scratch->record.event_type & (ES_EVENTS_MAX - 1);
+	struct es_control *page = bpf_map_lookup_elem(&control, &zero);
+	struct sending sending = { .scratch = scratch };
 
+	if (page && clients & (page->muting.actor[event] | page->muting.target[event]))
+		clients = not_muted(scratch->index, clients);
+	if (!clients)
+		return 0;
+	sending.clients = clients;
 	scratch->record.bytes = scratch->at;
 	bpf_loop(ES_CLIENTS_MAX, send_one, &sending, 0);
 	return sending.sent;

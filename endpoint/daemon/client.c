@@ -73,6 +73,11 @@ static int answer(struct connection *connection, uint16_t type, const void *body
 		body, bytes, fds, n_fds);
 }
 
+int connection_answer(struct connection *connection, uint16_t type, const void *body, size_t bytes)
+{
+	return answer(connection, type, body, bytes, NULL, 0);
+}
+
 static int refuse(
 	struct connection *connection, uint32_t result, enum rule_id rule, const char *detail)
 {
@@ -215,6 +220,19 @@ static const struct wire_row rows[] = {
 	WIRE_ROW(WIRE_HELLO, struct wire_hello, PHASE_HELLO | PHASE_INHERITED, on_hello),
 	WIRE_ROW(ENDPOINT_NEW, struct endpoint_new, PHASE_NEW, on_new),
 	WIRE_ROW(ENDPOINT_SUBSCRIBE, struct endpoint_set, PHASE_CLIENT, on_subscribe),
+	{ .type = ENDPOINT_MUTE,
+		.bytes_min = sizeof(struct endpoint_mute),
+		.bytes_max = WIRE_BYTES_MAX,
+		.phases = PHASE_CLIENT,
+		.handler = mute_on_rows,
+		.name = "ENDPOINT_MUTE" },
+	WIRE_ROW(ENDPOINT_INVERT, struct endpoint_invert, PHASE_CLIENT, mute_on_invert),
+	{ .type = ENDPOINT_STILL_MUTED,
+		.bytes_min = sizeof(struct endpoint_muted_process),
+		.bytes_max = ENDPOINT_MUTED_PROCESSES_MAX * sizeof(struct endpoint_muted_process),
+		.phases = PHASE_CLIENT,
+		.handler = mute_on_still,
+		.name = "ENDPOINT_STILL_MUTED" },
 	{ .type = ENDPOINT_COUNT,
 		.phases = PHASE_CLIENT,
 		.handler = on_count,

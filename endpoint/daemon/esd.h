@@ -79,8 +79,14 @@ struct esd {
 /* client.c */
 int connection_new(struct esd *esd, int fd, struct connection **ret); /* @fd: taken */
 struct connection *connection_free(struct connection *connection);
+int connection_answer(struct connection *connection, uint16_t type, const void *body, size_t bytes);
 int connection_begin_hello(struct connection *connection);
 int listener_open(struct esd *esd);
+
+/* mute.c: what a client says about what it does not want to hear of */
+int mute_on_rows(void *connection, struct wire_packet *packet);
+int mute_on_invert(void *connection, struct wire_packet *packet);
+int mute_on_still(void *connection, struct wire_packet *packet);
 
 /* manager.c */
 int manager_open(struct esd *esd);

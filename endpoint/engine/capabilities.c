@@ -23,6 +23,89 @@ static const struct capability capabilities[] = {
 	{ 31, SOURCE_TRACEPOINT, "tracepoint signal_generate", NULL },
 };
 
+/* ES_EVENT_TYPE_* that are done to something that has a path, as macOS has them */
+static const uint8_t with_target[] = {
+	0,
+	1,
+	3,
+	6,
+	7,
+	8,
+	9,
+	10,
+	12,
+	13,
+	14,
+	16,
+	19,
+	20,
+	25,
+	26,
+	27,
+	28,
+	29,
+	30,
+	31,
+	32,
+	33,
+	38,
+	39,
+	40,
+	41,
+	42,
+	44,
+	45,
+	46,
+	47,
+	48,
+	49,
+	50,
+	51,
+	52,
+	53,
+	54,
+	55,
+	56,
+	57,
+	58,
+	59,
+	60,
+	61,
+	62,
+	63,
+	64,
+	65,
+	66,
+	67,
+	68,
+	69,
+	70,
+	73,
+	76,
+	77,
+	78,
+	79,
+	80,
+	81,
+	82,
+	85,
+	86,
+	87,
+	88,
+	89,
+	90,
+	92,
+	93,
+	95,
+	96,
+	97,
+	100,
+	101,
+	102,
+	109,
+	110,
+};
+
 const struct capability *capability_of(uint32_t event, uint32_t sources)
 {
 	size_t i;
@@ -43,6 +126,11 @@ bool capability_asks(uint32_t event)
 	const char *name = capability_name(event);
 
 	return name && strncmp(name, "AUTH_", 5) == 0;
+}
+
+bool capability_has_target(uint32_t event)
+{
+	return event < ES_EVENTS_MAX && memchr(with_target, (int)event, sizeof with_target) != NULL;
 }
 
 const char *capability_reason(uint32_t event, uint32_t sources)

@@ -16,11 +16,13 @@
 #include "endpoint/engine/bpf.h"
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
+#include "endpoint/engine/mute.h"
 
 struct engine {
 	struct loaded loaded;
 	int links[PROGRAMS];
 	struct es_control *control;
+	struct mutes *mutes;
 	uint32_t ring_bytes[ES_CLIENTS_MAX];
 	uint64_t all_bytes;
 };
@@ -135,6 +137,7 @@ void engine_drop_client(struct engine *engine, uint32_t client)
 	static const uint64_t nothing[ES_EVENTS_MAX / 64];
 
 	engine_watch(engine, client, nothing);
+	mutes_drop(engine->mutes, client);
 	if (engine->ring_bytes[client] == 0)
 		return;
 	/* never given to another: the old client still has it mapped */
@@ -174,6 +177,23 @@ void engine_identity_renew(struct engine *engine)
 	__atomic_store_n(&engine->control->identity_epoch, next ? next : 1, __ATOMIC_RELAXED);
 }
 
+/* ---- mutes ------------------------------------------------------------------------------------ */
+
+int engine_mute(struct engine *engine, uint32_t client, const struct engine_mute *mute)
+{
+	return mutes_set(engine->mutes, client, mute);
+}
+
+void engine_invert(struct engine *engine, uint32_t client, uint32_t inverted)
+{
+	mutes_invert(engine->mutes, client, inverted);
+}
+
+bool engine_is_muted(struct engine *engine, uint32_t client, const struct engine_mute *mute)
+{
+	return mutes_has(engine->mutes, client, mute);
+}
+
 /* ---- the whole -------------------------------------------------------------------------------- */
 
 static int set_up(struct engine *engine, int scope_fd)
@@ -194,6 +214,13 @@ static int set_up(struct engine *engine, int scope_fd)
 	engine->control->identity_epoch = 1;
 	engine->control->broker_pid = (uint32_t)getpid();
 	engine->control->pid_namespace = (uint32_t) namespace.st_ino;
+	if (stat("/proc/self/ns/mnt", &namespace) < 0)
+		return -errno;
+	engine->control->mount_namespace = (uint32_t) namespace.st_ino;
+	r = mutes_new(&engine->control->muting, engine->loaded.maps[MAP_mutes],
+		engine->loaded.maps[MAP_mute_parts], &engine->mutes);
+	if (r < 0)
+		return r;
 	if (scope_fd >= 0) {
 		r = bpf_map_put(engine->loaded.maps[MAP_scope_cgroups], &zero, &scope_fd, BPF_ANY);
 		if (r < 0)
@@ -230,6 +257,7 @@ struct engine *engine_free(struct engine *engine)
 
 	if (!engine)
 		return NULL;
+	mutes_free(engine->mutes);
 	if (engine->control)
 		munmap(engine->control, (sizeof *engine->control + 4095) & ~4095ul);
 	for (i = 0; i < PROGRAMS; i++)

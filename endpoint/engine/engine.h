@@ -36,6 +36,7 @@ const struct capability *capability_of(uint32_t event, uint32_t sources);
 const char *capability_reason(uint32_t event, uint32_t sources);
 const char *capability_name(uint32_t event); /* "NOTIFY_EXEC"; NULL: not an event */
 bool capability_asks(uint32_t event);	     /* an AUTH event */
+bool capability_has_target(uint32_t event);  /* it can be muted by the path of what it is done to */
 
 /* ---- engine.c --------------------------------------------------------------------------------- */
 
@@ -67,5 +68,25 @@ void engine_identity_drop(struct engine *engine, const struct es_identity_key *k
 /* Of an identity that counts until engine_identity_renew(). */
 uint32_t engine_identity_epoch(const struct engine *engine);
 void engine_identity_renew(struct engine *engine);
+
+/* ---- mute.c ----------------------------------------------------------------------------------- */
+
+struct engine_mute {
+	uint32_t kind; /* enum es_mute_kind */
+	const char *
+		path; /* or, of a process, its number and its version: see struct es_record_process */
+	int pid;
+	uint32_t version;
+	uint64_t events[ES_EVENTS_MAX / 64];
+};
+/*
+ * Exactly these events of it from now on; none: it is not muted any more. -ENOSPC the client has as many
+ * as it may have, -ENOBUFS all clients have; -ENOMEM.
+ */
+int engine_mute(struct engine *engine, uint32_t client, const struct engine_mute *mute);
+void engine_invert(
+	struct engine *engine, uint32_t client, uint32_t inverted); /* bits: enum es_inversion */
+/* False: not muted, or a process that has ended since, or runs another program. */
+bool engine_is_muted(struct engine *engine, uint32_t client, const struct engine_mute *mute);
 
 #endif

@@ -21,7 +21,9 @@ enum program {
 };
 
 #define MAP_NAMES(X) \
-	X(rings) X(wakes) X(control) X(counters) X(scope_cgroups) X(identities) X(wanted)
+	X(rings)     \
+	X(wakes)     \
+	X(control) X(counters) X(scope_cgroups) X(identities) X(wanted) X(mutes) X(mute_parts)
 enum map {
 #define X(name) MAP_##name,
 	MAP_NAMES(X)

@@ -32,6 +32,7 @@ void client_unref(void *data)
 	box_unref(client->box);
 	block_release(client->block);
 	ob_error_release(client->last_error);
+	mute_set_done(&client->mutes);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
 }
@@ -172,7 +173,7 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 	pthread_mutex_init(&client->lock, NULL);
 	atomic_init(&client->references, 1);
 	client->box = box_new();
-	r = client->box ? 0 : -ENOMEM;
+	r = client->box ? mute_set_fill(&client->mutes) : -ENOMEM;
 	if (r == 0 && !queue)
 		r = ob_queue_new("EndpointSecurity", &client->own_queue);
 	if (r < 0)
@@ -182,7 +183,9 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 	r = connection_open(client, &result, &error);
 	if (r != 0)
 		return client_fail_new(client, result, &error);
-	r = client_watch(client);
+	r = mute_send_all(client);
+	if (r == 0)
+		r = client_watch(client);
 	if (r < 0)
 		return fail_errno(client, r);
 	*ret = client;

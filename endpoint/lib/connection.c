@@ -131,6 +131,16 @@ int connection_open(
 	return r;
 }
 
+int connection_ask(es_client_t *client, uint16_t question, const void *body, size_t body_bytes,
+	uint16_t type, size_t bytes)
+{
+	int r = ask(client, question, body, body_bytes);
+
+	if (r == 0 && (client->packet.header.type != type || client->packet.body_bytes != bytes))
+		r = -EPROTO;
+	return r;
+}
+
 int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EVENTS_MAX / 64])
 {
 	struct endpoint_set set;
@@ -199,6 +209,8 @@ static void come_back(es_client_t *client)
 		ring_done(&client->ring);
 		r = same_socket ? begin(client, &result, &error)
 				: connection_open(client, &result, &error);
+		if (r == 0)
+			r = mute_send_all(client);
 		if (r == 0)
 			r = connection_subscribe(client, client->subscribed);
 	} while (r == -ESTALE && same_socket && tries++ < 8);

@@ -14,6 +14,7 @@
 #include <EndpointSecurity/EndpointSecurity.h>
 #include "base/wire.h"
 #include "endpoint/endpoint-wire.h"
+#include "endpoint/lib/mute-set.h"
 #include "endpoint/lib/ring.h"
 #include "endpoint/record.h"
 #include "outboard/internal.h"
@@ -102,6 +103,7 @@ struct es_client_s {
 	struct box *box;
 	uint64_t last_id;
 	uint64_t subscribed[ES_EVENTS_MAX / 64], can_watch[ES_EVENTS_MAX / 64];
+	struct mute_set mutes;
 	uint32_t sources; /* enum source, as outboard-esd has them */
 	bool ready_told;
 	unsigned pause_ms;
@@ -116,11 +118,17 @@ int connection_open(
 	es_client_t *client, es_new_client_result_t *ret_result, struct wire_error *error);
 void connection_readable(void *client);
 int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EVENTS_MAX / 64]);
+/* A question, and its answer of exactly @type and @bytes, in client->packet. */
+int connection_ask(es_client_t *client, uint16_t question, const void *body, size_t body_bytes,
+	uint16_t type, size_t bytes);
 int connection_count(es_client_t *client, uint64_t *ret_dropped);
 void connection_close(es_client_t *client);
 void connection_lost(es_client_t *client);
 /* -ESTALE was the answer: RESTARTED came instead. The socket is good, what is behind it is new. */
 void connection_restarted(es_client_t *client);
+
+/* mute.c; lock held. All that is muted, to an outboard-esd that knows of nothing. */
+int mute_send_all(es_client_t *client);
 
 /* client.c */
 int client_watch(es_client_t *client); /* socket and ring on the queue */

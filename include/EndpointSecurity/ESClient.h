@@ -149,8 +149,113 @@ void es_free_message(es_message_t *message);
 size_t es_message_size(const es_message_t *message);
 
 /*
+ * Muting: what a client does not want to be told of, by the process that acts, by its executable, or by
+ * what it is done to. It is decided in the kernel before a message is made: what is muted costs the
+ * client nothing. How many are muted makes no difference to what an event costs.
+ *
+ * A set is one of tuples: (process, event), (type of path, path, event). Muting adds tuples, unmuting
+ * takes exactly these away; a prefix is not expanded, and what is not there is no error. Events that do
+ * not exist are passed over. An event that is subscribed is left out if
+ *   1. the process that acts is muted for it;
+ *   2. or its executable is, by the whole path (LITERAL) or by how the path begins (PREFIX, of the
+ *      string: "/usr/bi" is one of "/usr/bin/true");
+ *   3. or, where the event has a target, all of its target paths are (TARGET_LITERAL, TARGET_PREFIX):
+ *      of an exec the program, of a signal the executable of the process it is sent to, of a rename
+ *      both ends.
+ * es_invert_muting() turns one of the three round: then what is *not* muted is left out; and, of the
+ * third, what has none of its targets muted.
+ *
+ * A path is that of a message: from the top, no link followed. It is one in the mount namespace of
+ * outboard-esd: a file that somebody has mounted at that place in a namespace of his own, and one
+ * under a root of his own, are not muted by it, nor is a file whose path is not certain (truncated).
+ *
+ * Sets stay when outboard-esd is replaced, and changes made meanwhile hold when it is back.
+ *
+ * Limits:  4095 bytes a path; 16384 paths, with their type, and 4096 processes a client, 65536 of all
+ *          clients
+ * Errors:  ES_RETURN_ERROR, and ob_es_client_copy_last_error() says why: endpoint.mute-path,
+ *          endpoint.mute-target, endpoint.mute-process, endpoint.mute-limit, endpoint.unreachable.
+ *          NULL, another process after fork(2): ES_RETURN_ERROR
+ * Threads: any
+ * Since:   0.1
+ * Source:  macOS 10.15, 12.0 (events, paths by type), 13.0 (targets, inversion)
+ */
+
+/**
+ * es_mute_process(), es_mute_process_events() - leave out what a process does
+ * @audit_token: of a message: the process as long as it runs the program that it ran then, since an
+ *               exec changes the token, as on macOS. Of ob_peer_get_audit_token(): whichever program
+ *               it runs. pid and pidversion count, nothing else
+ * @events:      @event_count types, copied; the other call: all
+ *
+ * It is unmuted when the process ends. ES_RETURN_ERROR: it has ended (endpoint.mute-process). A
+ * child is another process.
+ */
+es_return_t es_mute_process(es_client_t *client, const audit_token_t *audit_token);
+es_return_t es_mute_process_events(es_client_t *client, const audit_token_t *audit_token,
+	const es_event_type_t *events, size_t event_count);
+
+/** es_unmute_process(), es_unmute_process_events() - take that back; the same token, of a dead process too */
+es_return_t es_unmute_process(es_client_t *client, const audit_token_t *audit_token);
+es_return_t es_unmute_process_events(es_client_t *client, const audit_token_t *audit_token,
+	const es_event_type_t *events, size_t event_count);
+
+/**
+ * es_muted_processes() - which are muted, for whatever event
+ * @count:        how many
+ * @audit_tokens: as many, yours: free(3); NULL if there is none
+ */
+es_return_t es_muted_processes(es_client_t *client, size_t *count, audit_token_t **audit_tokens);
+/** es_muted_processes_events() - with their events; yours: es_release_muted_processes() */
+es_return_t es_muted_processes_events(es_client_t *client, es_muted_processes_t **muted_processes);
+/** es_release_muted_processes() - NULL is fine */
+void es_release_muted_processes(es_muted_processes_t *muted_processes);
+
+/**
+ * es_mute_path(), es_mute_path_events() - leave out by path
+ * @path:   copied; begins with a slash
+ * @type:   of the acting executable, or of the target; whole, or its beginning
+ * @events: @event_count types, copied; the other call: all. For a target those that have none are
+ *          passed over; if none of them has one, that is ES_RETURN_ERROR (endpoint.mute-target)
+ *
+ * A client begins with a few paths muted for AUTH events: of the programs that all others wait for.
+ * es_muted_paths_events() lists them; who unmutes one can stop the machine.
+ */
+es_return_t es_mute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+es_return_t es_mute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
+	const es_event_type_t *events, size_t event_count);
+/** es_mute_path_prefix(), es_mute_path_literal() - es_mute_path() of the acting executable */
+es_return_t es_mute_path_prefix(es_client_t *client, const char *path);
+es_return_t es_mute_path_literal(es_client_t *client, const char *path);
+
+/** es_unmute_path(), es_unmute_path_events() - take that back: the same path and type */
+es_return_t es_unmute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
+es_return_t es_unmute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
+	const es_event_type_t *events, size_t event_count);
+/** es_unmute_all_paths() - take all of the acting executable back, those that it began with too */
+es_return_t es_unmute_all_paths(es_client_t *client);
+/** es_unmute_all_target_paths() - take all of the target back */
+es_return_t es_unmute_all_target_paths(es_client_t *client);
+
+/** es_muted_paths_events() - which are muted, with their events; yours: es_release_muted_paths() */
+es_return_t es_muted_paths_events(es_client_t *client, es_muted_paths_t **muted_paths);
+/** es_release_muted_paths() - NULL is fine */
+void es_release_muted_paths(es_muted_paths_t *muted_paths);
+
+/**
+ * es_invert_muting() - tell of what is muted, and of nothing else; called again: as before
+ * @type: which of the three
+ *
+ * What the client began with stays muted, and would be all that it is told of: es_unmute_all_paths()
+ * first.
+ */
+es_return_t es_invert_muting(es_client_t *client, es_mute_inversion_type_t type);
+/** es_muting_inverted() - is it? ES_MUTE_INVERTED_ERROR: no such type, NULL */
+es_mute_inverted_return_t es_muting_inverted(es_client_t *client, es_mute_inversion_type_t type);
+
+/*
  * What follows is Apple's API for what this version does not do: it cannot hold an operation until
- * it is answered, leave out what a client does not want, or follow descendants alone. Each call
+ * it is answered, or follow descendants alone. Each call
  * fails with the result that is named, does nothing, leaves its out parameters alone, and
  * ob_es_client_copy_last_error() says so: rule endpoint.call-unsupported. All: any thread, since 0.1.
  */
@@ -169,53 +274,6 @@ es_respond_result_t es_respond_flags_result(
 
 /** es_clear_cache() - forget answers. ES_CLEAR_CACHE_RESULT_ERR_INTERNAL. macOS 10.15. */
 es_clear_cache_result_t es_clear_cache(es_client_t *client);
-
-/*
- * Muting: ES_RETURN_ERROR; es_muting_inverted(): ES_MUTE_INVERTED_ERROR. macOS 10.15, 12.0 (events,
- * paths by type), 13.0 (targets, inversion).
- */
-/** es_mute_process() - leave out what a process does */
-es_return_t es_mute_process(es_client_t *client, const audit_token_t *audit_token);
-/** es_mute_process_events() - the same for some events */
-es_return_t es_mute_process_events(es_client_t *client, const audit_token_t *audit_token,
-	const es_event_type_t *events, size_t event_count);
-/** es_unmute_process() - take that back */
-es_return_t es_unmute_process(es_client_t *client, const audit_token_t *audit_token);
-/** es_unmute_process_events() - the same for some events */
-es_return_t es_unmute_process_events(es_client_t *client, const audit_token_t *audit_token,
-	const es_event_type_t *events, size_t event_count);
-/** es_muted_processes() - which are muted; the array would be yours: free(3) */
-es_return_t es_muted_processes(es_client_t *client, size_t *count, audit_token_t **audit_tokens);
-/** es_muted_processes_events() - with their events; es_release_muted_processes() */
-es_return_t es_muted_processes_events(es_client_t *client, es_muted_processes_t **muted_processes);
-/** es_release_muted_processes() - NULL is fine */
-void es_release_muted_processes(es_muted_processes_t *muted_processes);
-/** es_mute_path() - leave out by path: of the acting or the target executable, whole or by its beginning */
-es_return_t es_mute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
-/** es_mute_path_events() - the same for some events */
-es_return_t es_mute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
-	const es_event_type_t *events, size_t event_count);
-/** es_mute_path_prefix() - by the beginning of the acting executable */
-es_return_t es_mute_path_prefix(es_client_t *client, const char *path);
-/** es_mute_path_literal() - by its whole path */
-es_return_t es_mute_path_literal(es_client_t *client, const char *path);
-/** es_unmute_path() - take that back */
-es_return_t es_unmute_path(es_client_t *client, const char *path, es_mute_path_type_t type);
-/** es_unmute_path_events() - the same for some events */
-es_return_t es_unmute_path_events(es_client_t *client, const char *path, es_mute_path_type_t type,
-	const es_event_type_t *events, size_t event_count);
-/** es_unmute_all_paths() - take all of the acting executable back */
-es_return_t es_unmute_all_paths(es_client_t *client);
-/** es_unmute_all_target_paths() - take all of the target back */
-es_return_t es_unmute_all_target_paths(es_client_t *client);
-/** es_muted_paths_events() - which are muted; es_release_muted_paths() */
-es_return_t es_muted_paths_events(es_client_t *client, es_muted_paths_t **muted_paths);
-/** es_release_muted_paths() - NULL is fine */
-void es_release_muted_paths(es_muted_paths_t *muted_paths);
-/** es_invert_muting() - tell of what is muted, and of nothing else */
-es_return_t es_invert_muting(es_client_t *client, es_mute_inversion_type_t type);
-/** es_muting_inverted() - is it inverted? */
-es_mute_inverted_return_t es_muting_inverted(es_client_t *client, es_mute_inversion_type_t type);
 
 /* Deadlines of AUTH messages: ES_RETURN_ERROR. macOS 27.0. */
 /** es_set_deadline_miss_mode() - what a missed deadline does */
