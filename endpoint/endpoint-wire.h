@@ -25,9 +25,10 @@ enum {
 	ENDPOINT_INVERT = 25, /* struct endpoint_invert: by WIRE_STATUS */
 	ENDPOINT_STILL_MUTED =
 		26, /* struct endpoint_muted_process, at most PROCESSES_MAX: by STILL */
+	ENDPOINT_DEADLINES = 20, /* struct endpoint_deadlines: by WIRE_STATUS */
 
 	/* outboard-esd to client */
-	ENDPOINT_RING = 32,	 /* struct endpoint_ring, 2 descriptors: ring, wake page */
+	ENDPOINT_RING = 32,	 /* struct endpoint_ring; descriptors: ring, wake page, answers */
 	ENDPOINT_REFUSED = 33,	 /* struct endpoint_refused */
 	ENDPOINT_COUNTERS = 34,	 /* struct endpoint_counters */
 	ENDPOINT_RESTARTED = 35, /* struct endpoint_restarted, not asked for */
@@ -46,6 +47,16 @@ struct endpoint_set {
 };
 static_assert(sizeof(struct endpoint_set) == 32, "wire");
 
+/* es_deadline_miss_mode_t */
+enum { ENDPOINT_MISS_KILL, ENDPOINT_MISS_FAIL_OPEN, ENDPOINT_MISS_FAIL_CLOSED };
+
+struct endpoint_deadlines {
+	uint32_t miss_mode;	  /* es_deadline_miss_mode_t */
+	uint32_t milliseconds[2]; /* AUTH_EXEC, AUTH_OPEN; 1 to 15000 */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct endpoint_deadlines) == 16, "wire");
+
 struct endpoint_ring {
 	uint32_t ring_bytes;
 	uint32_t record_version;
@@ -62,8 +73,30 @@ struct endpoint_refused {
 };
 
 struct endpoint_counters {
-	uint64_t dropped, sent;
+	uint64_t dropped, sent, missed;
 };
+
+/*
+ * What goes over the socket for answers, which comes with RING: one ENDPOINT_ANSWER, one ENDPOINT_ANSWERED.
+ * It is read by the thread of outboard-esd that decides, and carries nothing else, so it has no header.
+ */
+struct endpoint_answer {
+	uint64_t question; /* es_record.question */
+	uint32_t kind;	   /* ENDPOINT_ANSWER_* */
+	uint32_t value;	   /* 0 allow, 1 deny; or the flags that are allowed */
+	uint32_t cache;
+	uint32_t reserved;
+};
+static_assert(sizeof(struct endpoint_answer) == 24, "wire");
+enum { ENDPOINT_ANSWER_RESULT, ENDPOINT_ANSWER_FLAGS, ENDPOINT_ANSWER_CLEAR_CACHE };
+
+struct endpoint_answered {
+	uint64_t question;
+	uint32_t result; /* es_respond_result_t; of CLEAR_CACHE 0 or ENDPOINT_CLEAR_THROTTLED */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct endpoint_answered) == 16, "wire");
+#define ENDPOINT_CLEAR_THROTTLED 2u
 
 struct endpoint_restarted {
 	uint32_t generation;
@@ -104,6 +137,7 @@ struct endpoint_still {
 };
 static_assert(sizeof(struct endpoint_still) == 512, "wire");
 
+#define ENDPOINT_DEADLINE_MS 15000u /* the longest, and what is set if nothing else is */
 #define ENDPOINT_RING_BYTES (1u << 20)
 #define ENDPOINT_RING_BYTES_MIN (64u << 10)
 #define ENDPOINT_RING_BYTES_MAX (64u << 20)

@@ -205,6 +205,14 @@ struct es_control {
 	uint64_t no_storage;	  /* program: events without what is known of the task */
 	uint64_t no_scratch;	  /* program: events that found no room to be made in */
 	struct es_muting muting;
+	/* how long each client has to answer, ns: AUTH_EXEC, AUTH_OPEN */
+	uint64_t answer_ns[2][ES_CLIENTS_MAX];
+	uint64_t scope_cgroup; /* id of scope_cgroups[0] */
+	uint64_t exec_numbers; /* program */
+	uint64_t unasked;      /* program: execs that nobody could be asked about */
+	uint64_t exchanged;    /* program: those that were killed, not being what was allowed */
+	uint32_t fail_closed;  /* what could not be asked does not run */
+	uint32_t reserved2;
 };
 
 /* Of each client, written by the program. */

@@ -38,15 +38,23 @@ static struct kernel {
 	uint64_t watched[ES_CLIENTS_MAX][ES_EVENTS_MAX / 64];
 	uint32_t ring_bytes[ES_CLIENTS_MAX];
 	uint32_t mutes[ES_CLIENTS_MAX], inverted[ES_CLIENTS_MAX];
+	struct endpoint_deadlines deadlines[ES_CLIENTS_MAX];
 } * kernel;
 
-int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
-	int *ret_wake_fd)
+int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
+	int pid_fd, int ret_fds[static CLIENT_FDS])
 {
 	kernel->ring_bytes[client] = ring_bytes;
-	*ret_ring_fd = memfd_create("ring", MFD_CLOEXEC);
-	*ret_wake_fd = memfd_create("wake", MFD_CLOEXEC);
-	return *ret_ring_fd < 0 || *ret_wake_fd < 0 ? -errno : 0;
+	ret_fds[CLIENT_RING] = memfd_create("ring", MFD_CLOEXEC);
+	ret_fds[CLIENT_WAKE] = memfd_create("wake", MFD_CLOEXEC);
+	ret_fds[CLIENT_ANSWERS] = -1;
+	return ret_fds[CLIENT_RING] < 0 || ret_fds[CLIENT_WAKE] < 0 ? -errno : 0;
+}
+
+void engine_set_deadlines(
+	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines)
+{
+	kernel->deadlines[client] = *deadlines;
 }
 
 void engine_drop_client(struct engine *engine, uint32_t client)
@@ -67,10 +75,10 @@ uint32_t engine_sources(const struct engine *engine)
 	return SOURCES_ALL;
 }
 
-int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)
+int engine_count(struct engine *engine, uint32_t client, struct endpoint_counters *ret)
 {
-	*ret_dropped = 3;
-	*ret_sent = 4;
+	ret->dropped = 3;
+	ret->sent = 4;
 	return 0;
 }
 
@@ -444,7 +452,7 @@ static void test_subscribing(void **state)
 	assert_int_equal(subscribe(fd, EXEC), 0);
 	assert_int_equal(kernel->watched[0][0], 1ull << EXEC);
 	/* what has no source is refused as a whole, and what was subscribed stays */
-	assert_int_equal(subscribe(fd, 1), -EOPNOTSUPP);
+	assert_int_equal(subscribe(fd, 17), -EOPNOTSUPP);
 	assert_int_equal(kernel->watched[0][0], 1ull << EXEC);
 	assert_int_equal(wire_send(fd, ENDPOINT_COUNT, 0, 4, NULL, 0, NULL, 0), 0);
 	assert_int_equal(wire_receive(fd, &packet, 0), 0);

@@ -29,12 +29,10 @@ static_assert(offsetof(es_event_bootstrap_look_up_t, target) == 64, "bootstrap_l
 static_assert(sizeof(es_lightweight_code_requirement_t) == 32, "lwcr");
 static_assert(sizeof(es_events_t) == 256, "room for what later versions add");
 
-static es_message_t message = { .action_type = ES_ACTION_TYPE_NOTIFY };
 static audit_token_t token;
 static const es_event_type_t events[] = { ES_EVENT_TYPE_NOTIFY_EXEC };
 static size_t size = 77;
 static uint32_t milliseconds = 77;
-static es_deadline_miss_mode_t mode;
 static void *untouched = &untouched;
 
 #define EXPECT(call, result)                      \
@@ -52,9 +50,6 @@ static void *untouched = &untouched;
 		return (int)call(client);           \
 	}
 
-CALL(es_respond_auth_result, &message, ES_AUTH_RESULT_DENY, true)
-CALL(es_respond_flags_result, &message, 0, false)
-CALL_BARE(es_clear_cache)
 CALL(es_mute_process, &token)
 CALL(es_mute_process_events, &token, events, 1)
 CALL(es_unmute_process, &token)
@@ -72,10 +67,6 @@ CALL_BARE(es_unmute_all_target_paths)
 CALL(es_muted_paths_events, (es_muted_paths_t **)&untouched)
 CALL(es_invert_muting, ES_MUTE_INVERSION_TYPE_PATH)
 CALL(es_muting_inverted, ES_MUTE_INVERSION_TYPE_PATH)
-CALL(es_set_deadline_miss_mode, ES_DEADLINE_MISS_MODE_FAIL_CLOSED)
-CALL(es_get_deadline_miss_mode, &mode)
-CALL(es_set_deadline_max_milliseconds, events, 1, 100)
-CALL(es_get_deadline_max_milliseconds, ES_EVENT_TYPE_AUTH_EXEC, &milliseconds)
 CALL(es_set_deadline_min_milliseconds, events, 1, 100)
 CALL(es_get_deadline_min_milliseconds, ES_EVENT_TYPE_AUTH_EXEC, &milliseconds)
 CALL(es_sync_client_f, NULL, NULL)
@@ -85,9 +76,6 @@ static const struct {
 	int result;
 	int (*call)(es_client_t *client);
 } calls[] = {
-	EXPECT(es_respond_auth_result, ES_RESPOND_RESULT_ERR_EVENT_TYPE),
-	EXPECT(es_respond_flags_result, ES_RESPOND_RESULT_ERR_EVENT_TYPE),
-	EXPECT(es_clear_cache, ES_CLEAR_CACHE_RESULT_ERR_INTERNAL),
 	EXPECT(es_mute_process, ES_RETURN_ERROR),
 	EXPECT(es_mute_process_events, ES_RETURN_ERROR),
 	EXPECT(es_unmute_process, ES_RETURN_ERROR),
@@ -105,10 +93,6 @@ static const struct {
 	EXPECT(es_muted_paths_events, ES_RETURN_ERROR),
 	EXPECT(es_invert_muting, ES_RETURN_ERROR),
 	EXPECT(es_muting_inverted, ES_MUTE_INVERTED_ERROR),
-	EXPECT(es_set_deadline_miss_mode, ES_RETURN_ERROR),
-	EXPECT(es_get_deadline_miss_mode, ES_RETURN_ERROR),
-	EXPECT(es_set_deadline_max_milliseconds, ES_RETURN_ERROR),
-	EXPECT(es_get_deadline_max_milliseconds, ES_RETURN_ERROR),
 	EXPECT(es_set_deadline_min_milliseconds, ES_RETURN_ERROR),
 	EXPECT(es_get_deadline_min_milliseconds, ES_RETURN_ERROR),
 	EXPECT(es_sync_client_f, ES_RETURN_ERROR),

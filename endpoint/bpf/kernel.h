@@ -122,6 +122,7 @@ struct inode___hidden_times {
 };
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 };
 struct mnt_namespace {
 	struct ns_common ns;
@@ -168,6 +169,9 @@ struct signal_struct {
 struct kernel_siginfo {
 	int si_signo, si_errno, si_code;
 };
+struct thread_info {
+	u32 status;
+};
 struct task_struct {
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
@@ -178,6 +182,10 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct nsproxy *nsproxy;
 	struct files_struct *files;
+	struct css_set *cgroups;
+	unsigned int ptrace;
+	unsigned long atomic_flags;
+	struct thread_info thread_info;
 	u64 start_boottime, self_exec_id;
 	int exit_code;
 	struct kuid_s loginuid;
@@ -195,6 +203,20 @@ struct fdtable {
 };
 struct files_struct {
 	struct fdtable *fdt;
+};
+struct kernfs_node {
+	u64 id;
+};
+struct cgroup {
+	struct kernfs_node *kn;
+	int level;
+	struct cgroup *ancestors[1];
+};
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+struct pt_regs {
+	unsigned long bx, cx, di, si, dx, r10, orig_ax;
 };
 struct seq_file {
 	void *private;

@@ -140,6 +140,18 @@ static __always_inline u64 wake_flags(u32 client, struct es_counters *count)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
+/* Each client has its own; AUTH_EXEC is 0, AUTH_OPEN 1. */
+static __always_inline u64 deadline_of(const struct es_record *record, u32 client)
+{
+	u32 zero = 0;
+	struct es_control *page = bpf_map_lookup_elem(&control, &zero);
+
+	if (!page)
+		return record->time;
+	return record->time +
+		page->answer_ns[record->event_type & 1][client & (ES_CLIENTS_MAX - 1)];
+}
+
 static long send_one(u32 index, struct sending *sending)
 {
 	struct scratch *scratch = sending->scratch;
@@ -167,6 +179,7 @@ static long send_one(u32 index, struct sending *sending)
 		bpf_ringbuf_discard_dynptr(&place, 0);
 		return 0;
 	}
+	record->deadline = record->question ? deadline_of(record, client) : 0;
 	record->dropped_of_type = *(volatile u64 *)dropped_of_type;
 	record->dropped = *(volatile u64 *)&count->dropped;
 	bpf_dynptr_write(&place, 0, scratch->made, bytes, 0);

@@ -152,6 +152,16 @@ static void describe(const struct esd *esd, struct endpoint_ring *ret)
 			ret->can_watch[i / 64] |= 1ull << i % 64;
 }
 
+/* Who an extension is, the manager has said; who came by itself has proved it. */
+static int add_to_engine(struct connection *connection, int slot, uint32_t ring_bytes, int *ret_fds)
+{
+	pid_t pid = connection->handed ? connection->child_pid : connection->peer.pid;
+	_cleanup_fd_ int pid_fd = process_pidfd(pid);
+
+	return engine_add_client(connection->esd->engine, (uint32_t)slot, ring_bytes, pid,
+		pid_fd < 0 ? -1 : pid_fd, ret_fds);
+}
+
 static int on_new(void *context, struct wire_packet *packet)
 {
 	struct connection *connection = context;
@@ -159,7 +169,7 @@ static int on_new(void *context, struct wire_packet *packet)
 	const struct endpoint_new *new = (void *)packet->body;
 	struct endpoint_ring ring = { .ring_bytes = new->ring_bytes ? new->ring_bytes
 								    : ENDPOINT_RING_BYTES };
-	int slot, fds[2], r = check_right(connection);
+	int i, slot, fds[CLIENT_FDS], r = check_right(connection);
 
 	if (r < 0)
 		return r;
@@ -171,13 +181,14 @@ static int on_new(void *context, struct wire_packet *packet)
 		ring.ring_bytes > ENDPOINT_RING_BYTES_MAX)
 		return refuse(connection, RESULT_INVALID, RULE_ENDPOINT_INTERNAL,
 			"the library is of another version, or the ring of no size that is allowed");
-	r = engine_add_client(esd->engine, (uint32_t)slot, ring.ring_bytes, &fds[0], &fds[1]);
+	r = add_to_engine(connection, slot, ring.ring_bytes, fds);
 	if (r < 0)
 		return refuse(connection, RESULT_INTERNAL, RULE_ENDPOINT_INTERNAL, strerror(-r));
 	describe(esd, &ring);
-	r = answer(connection, ENDPOINT_RING, &ring, sizeof ring, fds, 2);
-	fd_close(fds[0]);
-	fd_close(fds[1]);
+	r = answer(connection, ENDPOINT_RING, &ring, sizeof ring, fds,
+		fds[CLIENT_ANSWERS] < 0 ? CLIENT_ANSWERS : CLIENT_FDS);
+	for (i = 0; i < CLIENT_FDS; i++)
+		fd_close(fds[i]);
 	connection->timer = sd_event_source_disable_unref(connection->timer);
 	connection->phase = PHASE_CLIENT;
 	connection->slot = slot;
@@ -208,14 +219,33 @@ static int on_count(void *context, struct wire_packet *packet)
 {
 	struct connection *connection = context;
 	struct endpoint_counters counters = { 0 };
-	int r = engine_count(connection->esd->engine, (uint32_t)connection->slot, &counters.dropped,
-		&counters.sent);
+	int r = engine_count(connection->esd->engine, (uint32_t)connection->slot, &counters);
 
 	return r < 0 ? r
 		     : answer(connection, ENDPOINT_COUNTERS, &counters, sizeof counters, NULL, 0);
 }
 
+static int on_deadlines(void *context, struct wire_packet *packet)
+{
+	struct connection *connection = context;
+	const struct endpoint_deadlines *deadlines = (void *)packet->body;
+	struct wire_status status = { 0 };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (deadlines->milliseconds[i] < 1 ||
+			deadlines->milliseconds[i] > ENDPOINT_DEADLINE_MS)
+			status.status = -EINVAL;
+	if (deadlines->miss_mode > ENDPOINT_MISS_FAIL_CLOSED)
+		status.status = -EINVAL;
+	if (status.status == 0)
+		engine_set_deadlines(
+			connection->esd->engine, (uint32_t)connection->slot, deadlines);
+	return answer(connection, WIRE_STATUS, &status, sizeof status, NULL, 0);
+}
+
 static const struct wire_row rows[] = {
+	WIRE_ROW(ENDPOINT_DEADLINES, struct endpoint_deadlines, PHASE_CLIENT, on_deadlines),
 	WIRE_ROW(WIRE_NONCE, struct wire_nonce, PHASE_PROVE, on_nonce),
 	WIRE_ROW(WIRE_HELLO, struct wire_hello, PHASE_HELLO | PHASE_INHERITED, on_hello),
 	WIRE_ROW(ENDPOINT_NEW, struct endpoint_new, PHASE_NEW, on_new),

@@ -35,6 +35,7 @@ struct connection {
 	bool handed;	  /* by the manager: entitled, and known by `child` */
 	bool inherited;	  /* and another outboard-esd had it before */
 	uint64_t child;
+	int32_t child_pid;
 	uint32_t entitlement_bits;
 	int slot; /* client number; -1 */
 };

@@ -24,10 +24,16 @@ static struct esd esd = {
 	.listen_fd = -1, .manager_fd = -1, .generation = 1, .identities = IDENTITIES_NONE
 };
 
+#define FILESYSTEMS_MAX 64
+static const char *filesystems[FILESYSTEMS_MAX + 1];
+static size_t n_filesystems;
+static struct engine_settings settings;
+
 static const struct option options[] = {
 	{ "standalone", no_argument, NULL, 's' },
 	{ "listen", required_argument, NULL, 'l' },
 	{ "scope", required_argument, NULL, 'c' },
+	{ "scope-filesystem", required_argument, NULL, 'f' },
 	{ 0 },
 };
 
@@ -35,6 +41,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: outboard-esd [--standalone --listen PATH] [--scope CGROUP]\n"
+		"                    [--scope-filesystem PATH]...\n"
 		"It is started by outboardd; --standalone is for development, and lets any program of root in.\n");
 	return 2;
 }
@@ -69,6 +76,17 @@ static int open_sockets(const char *listen_path)
 	return esd.listen_fd < 0 ? esd.listen_fd : esd.manager_fd < 0 ? esd.manager_fd : 0;
 }
 
+/* Paths, with spaces between them; more than there is room for are refused where they are opened. */
+static void add_filesystems(const char *words)
+{
+	char *copy = strdup(words), *word, *rest = copy;
+
+	while (copy && (word = strsep(&rest, " ")))
+		if (*word && n_filesystems < FILESYSTEMS_MAX)
+			filesystems[n_filesystems++] = strdup(word);
+	free(copy);
+}
+
 /* The words of [endpoint] sources; config.c has looked at each. */
 static uint32_t sources_of(const char *words)
 {
@@ -77,8 +95,9 @@ static uint32_t sources_of(const char *words)
 		uint32_t sources;
 	} table[] = {
 		{ "auto", SOURCES_ALL },
-		{ "trampolines", SOURCE_TRACEPOINT | SOURCE_TRAMPOLINE | SOURCE_FANOTIFY },
-		{ "plain", SOURCE_TRACEPOINT | SOURCE_SYSCALL_EXIT | SOURCE_FANOTIFY },
+		{ "trampolines",
+			SOURCE_TRACEPOINT | SOURCE_TRAMPOLINE | SOURCE_FANOTIFY | SOURCE_ASK },
+		{ "plain", SOURCE_TRACEPOINT | SOURCE_SYSCALL_EXIT | SOURCE_FANOTIFY | SOURCE_ASK },
 	};
 	uint32_t sources = 0;
 	size_t i;
@@ -89,7 +108,7 @@ static uint32_t sources_of(const char *words)
 	return sources ? sources : SOURCES_ALL;
 }
 
-static int begin(const char *scope, uint32_t sources)
+static int begin(const char *scope)
 {
 	_cleanup_fd_ int scope_fd = -1;
 	char problem[256];
@@ -99,7 +118,8 @@ static int begin(const char *scope, uint32_t sources)
 		manager_tell_failure(&esd, "the cgroup that bounds what is seen cannot be opened");
 		return r;
 	}
-	r = engine_new(scope_fd, sources, &esd.engine, problem);
+	settings.scope_fd = scope_fd;
+	r = engine_new(&settings, &esd.engine, problem);
 	if (r < 0) {
 		char detail[512];
 
@@ -131,7 +151,7 @@ static void end(void)
 	sd_event_unref(esd.event);
 }
 
-static int run(const char *scope, uint32_t sources)
+static int run(const char *scope)
 {
 	sigset_t signals;
 	int r;
@@ -146,7 +166,7 @@ static int run(const char *scope, uint32_t sources)
 	if (r >= 0)
 		r = sd_event_add_signal(esd.event, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
-		r = begin(scope, sources);
+		r = begin(scope);
 	if (r >= 0 && esd.standalone)
 		printf("ready\n"), fflush(stdout);
 	if (r >= 0)
@@ -169,6 +189,8 @@ int main(int argc, char **argv)
 			listen_path = optarg;
 		else if (option == 'c')
 			scope = optarg;
+		else if (option == 'f')
+			add_filesystems(optarg);
 		else
 			return usage();
 	}
@@ -186,6 +208,8 @@ int main(int argc, char **argv)
 		manager_tell_failure(&esd, problem);
 		return 1;
 	}
-	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE),
-		sources_of(config_text(config, CONFIG_ENDPOINT_SOURCES)));
+	settings.sources = sources_of(config_text(config, CONFIG_ENDPOINT_SOURCES));
+	add_filesystems(config_text(config, CONFIG_ENDPOINT_FILESYSTEMS));
+	settings.filesystems = n_filesystems ? filesystems : NULL;
+	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE));
 }

@@ -60,6 +60,7 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	}
 	connection->handed = true;
 	connection->child = client->child;
+	connection->child_pid = client->pid;
 	connection->peer.pid = client->pid;
 	connection->entitlement_bits = client->entitlement_bits;
 	connection->phase = PHASE_HELLO;

@@ -13,5 +13,7 @@ int bpf_map_get(int map_fd, const void *key, void *value);
 int bpf_map_drop(int map_fd, const void *key);
 /* A tracepoint's, a trampoline's, an LSM hook's: what it is for is in the program. Attached as long as the descriptor. */
 int bpf_attach(int program_fd);
+/* Runs an iter/task program for one thread, as this pid namespace numbers it. */
+int bpf_iterate_task(int program_fd, uint32_t thread);
 
 #endif

@@ -13,16 +13,20 @@
 #include "base/fd.h"
 #include "base/macros.h"
 #include "endpoint/endpoint-wire.h"
+#include "endpoint/engine/ask.h"
 #include "endpoint/engine/bpf.h"
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
 #include "endpoint/engine/mute.h"
+
+enum { EVENT_AUTH_EXEC, EVENT_AUTH_OPEN };
 
 struct engine {
 	struct loaded loaded;
 	int links[PROGRAMS];
 	struct es_control *control;
 	struct mutes *mutes;
+	struct ask *ask;
 	uint32_t ring_bytes[ES_CLIENTS_MAX];
 	uint64_t all_bytes;
 };
@@ -32,15 +36,21 @@ uint32_t engine_sources(const struct engine *engine)
 	return engine->loaded.sources;
 }
 
-int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent)
+struct ask *engine_ask(struct engine *engine)
+{
+	return engine->ask;
+}
+
+int engine_count(struct engine *engine, uint32_t client, struct endpoint_counters *ret)
 {
 	struct es_counters counters = { 0 };
 	int r = bpf_map_get(engine->loaded.maps[MAP_counters], &client, &counters);
 
 	if (r < 0)
 		return r;
-	*ret_dropped = counters.dropped;
-	*ret_sent = counters.sent;
+	ret->dropped = counters.dropped;
+	ret->sent = counters.sent;
+	ret->missed = engine->ask ? ask_missed(engine->ask, client) : 0;
 	return 0;
 }
 
@@ -50,9 +60,9 @@ static bool is_needed(const struct engine *engine, const struct program_row *row
 {
 	size_t i;
 
-	if (row->events[0] == 0)
-		return true;
-	for (i = 0; i < ARRAY_SIZE(row->events) && row->events[i]; i++)
+	if (row->events[0] == ALWAYS || row->events[0] == NEVER)
+		return row->events[0] == ALWAYS;
+	for (i = 0; row->events[i] != END; i++)
 		if (engine->control->subscribed[row->events[i]])
 			return true;
 	return false;
@@ -94,14 +104,32 @@ static void set_watched(
 int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
 {
+	int r;
+
 	set_watched(engine, client, events);
-	return attach_needed(engine);
+	r = attach_needed(engine);
+	/* held is only what is numbered and compared: the programs come first */
+	if (r == 0 && engine->ask)
+		r = ask_watch(engine->ask, engine->control->subscribed[EVENT_AUTH_EXEC] != 0,
+			engine->control->subscribed[EVENT_AUTH_OPEN] != 0);
+	return r;
+}
+
+void engine_set_deadlines(
+	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		engine->control->answer_ns[i][client] = deadlines->milliseconds[i] * 1000000ull;
+	if (engine->ask)
+		ask_set_miss(engine->ask, client, (enum ask_miss)deadlines->miss_mode);
 }
 
 /* ---- clients ---------------------------------------------------------------------------------- */
 
-int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
-	int *ret_wake_fd)
+int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
+	int pid_fd, int ret_fds[static CLIENT_FDS])
 {
 	static const struct es_counters none;
 	const int *maps = engine->loaded.maps;
@@ -123,12 +151,15 @@ int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_byte
 		r = bpf_map_put(maps[MAP_wakes], &client, &wake, BPF_ANY);
 	if (r == 0)
 		r = bpf_map_put(maps[MAP_rings], &client, &ring, BPF_ANY);
+	ret_fds[CLIENT_ANSWERS] = -1;
+	if (r == 0 && engine->ask)
+		r = ask_add_client(engine->ask, client, pid, pid_fd, &ret_fds[CLIENT_ANSWERS]);
 	if (r < 0)
 		return r;
 	engine->ring_bytes[client] = ring_bytes;
 	engine->all_bytes += ring_bytes;
-	*ret_ring_fd = TAKE_FD(ring);
-	*ret_wake_fd = TAKE_FD(wake);
+	ret_fds[CLIENT_RING] = TAKE_FD(ring);
+	ret_fds[CLIENT_WAKE] = TAKE_FD(wake);
 	return 0;
 }
 
@@ -140,6 +171,8 @@ void engine_drop_client(struct engine *engine, uint32_t client)
 	mutes_drop(engine->mutes, client);
 	if (engine->ring_bytes[client] == 0)
 		return;
+	if (engine->ask)
+		ask_drop_client(engine->ask, client);
 	/* never given to another: the old client still has it mapped */
 	bpf_map_drop(engine->loaded.maps[MAP_rings], &client);
 	bpf_map_drop(engine->loaded.maps[MAP_wakes], &client);
@@ -225,12 +258,31 @@ static int set_up(struct engine *engine, int scope_fd)
 		r = bpf_map_put(engine->loaded.maps[MAP_scope_cgroups], &zero, &scope_fd, BPF_ANY);
 		if (r < 0)
 			return r;
+		if (fstat(scope_fd, &namespace) < 0)
+			return -errno;
+		engine->control
+			->scope_cgroup = namespace.st_ino; /* as cgroup v2 numbers its folders */
 		engine->control->scoped = 1;
 	}
 	return attach_needed(engine);
 }
 
-int engine_new(int scope_fd, uint32_t sources, struct engine **ret, char problem[static 256])
+/* Without it everything can still be watched. */
+static void open_ask(struct engine *engine, const struct engine_settings *settings)
+{
+	const struct ask_settings ask = { .loaded = &engine->loaded,
+		.control = engine->control,
+		.filesystems = settings->filesystems };
+
+	/* a scope without file systems of its own must not hold those of the machine */
+	bool bounded = settings->scope_fd < 0 || settings->filesystems;
+
+	if (engine->loaded.sources & SOURCE_ASK && (!bounded || ask_new(&ask, &engine->ask) < 0))
+		engine->loaded.sources &= ~SOURCE_ASK;
+}
+
+int engine_new(
+	const struct engine_settings *settings, struct engine **ret, char problem[static 256])
 {
 	struct engine *engine = calloc(1, sizeof *engine);
 	int i, r;
@@ -240,13 +292,14 @@ int engine_new(int scope_fd, uint32_t sources, struct engine **ret, char problem
 		return -ENOMEM;
 	for (i = 0; i < PROGRAMS; i++)
 		engine->links[i] = -1;
-	r = load_objects(sources | SOURCE_TRACEPOINT, &engine->loaded, problem);
+	r = load_objects(settings->sources | SOURCE_TRACEPOINT, &engine->loaded, problem);
 	if (r == 0)
-		r = set_up(engine, scope_fd);
+		r = set_up(engine, settings->scope_fd);
 	if (r < 0) {
 		engine_free(engine);
 		return r;
 	}
+	open_ask(engine, settings);
 	*ret = engine;
 	return 0;
 }
@@ -257,6 +310,7 @@ struct engine *engine_free(struct engine *engine)
 
 	if (!engine)
 		return NULL;
+	ask_free(engine->ask);
 	mutes_free(engine->mutes);
 	if (engine->control)
 		munmap(engine->control, (sizeof *engine->control + 4095) & ~4095ul);

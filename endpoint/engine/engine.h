@@ -21,8 +21,9 @@ enum source {
 	SOURCE_TRAMPOLINE = 2,	 /* LSM, fentry and fexit programs */
 	SOURCE_SYSCALL_EXIT = 4, /* without trampolines */
 	SOURCE_FANOTIFY = 8,
+	SOURCE_ASK = 16, /* fanotify's permission events */
 };
-#define SOURCES_ALL 0xfu
+#define SOURCES_ALL 0x1fu
 
 /* A row: an event from a source. Of the rows of one event the first whose source is there counts. */
 struct capability {
@@ -45,18 +46,35 @@ bool capability_has_target(uint32_t event);  /* it can be muted by the path of w
  * stay in this process. @scope_fd: cgroup v2 folder, borrowed; -1 the whole machine. @sources: which
  * may be used. @problem: what failed, for the log.
  */
-int engine_new(int scope_fd, uint32_t sources, struct engine **ret, char problem[static 256]);
+struct engine_settings {
+	int scope_fd;
+	uint32_t sources;
+	const char *const *filesystems; /* where is asked: a path on each, NULL at the
+					   end; NULL: everywhere, or with a scope nowhere */
+};
+int engine_new(
+	const struct engine_settings *settings, struct engine **ret, char problem[static 256]);
 struct engine *engine_free(struct engine *engine);
 uint32_t engine_sources(const struct engine *engine);
 
-/* A ring and a page for client number @client; replaces what is there. Descriptors: yours. */
-int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int *ret_ring_fd,
-	int *ret_wake_fd);
+/*
+ * A ring, a page and a socket for answers (-1: nothing can be asked here) for client number @client;
+ * replaces what is there. Descriptors: yours. @pid_fd: to kill it when it misses a deadline; copied; -1.
+ */
+enum { CLIENT_RING, CLIENT_WAKE, CLIENT_ANSWERS, CLIENT_FDS };
+int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
+	int pid_fd, int ret_fds[static CLIENT_FDS]);
 void engine_drop_client(struct engine *engine, uint32_t client);
 /* Exactly @events from now on. Programs are attached while somebody needs them. 0 or -errno. */
 int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64]);
-int engine_count(struct engine *engine, uint32_t client, uint64_t *ret_dropped, uint64_t *ret_sent);
+struct endpoint_counters;
+struct endpoint_deadlines;
+int engine_count(struct engine *engine, uint32_t client, struct endpoint_counters *ret);
+void engine_set_deadlines(
+	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines);
+struct ask;
+struct ask *engine_ask(struct engine *engine); /* NULL: nothing can be asked here */
 
 /* ---- which program a file is: the map that the kernel program looks in ----------------------- */
 

@@ -18,6 +18,7 @@
 #include "base/wire.h"
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
+#include "ask.skel.h"
 #include "process.skel.h"
 
 enum { ITEM_MAP = 1, ITEM_PROGRAM = 2 };
@@ -34,9 +35,9 @@ struct outcome {
 };
 
 const struct program_row program_rows[PROGRAMS] = {
-#define PROGRAM(object_, name_, ...)                                                  \
-	[PROGRAM_##name_] = {                                                         \
-		.object = OBJECT_##object_, .name = #name_, .events = { __VA_ARGS__ } \
+#define PROGRAM(object_, name_, ...)                                                       \
+	[PROGRAM_##name_] = {                                                              \
+		.object = OBJECT_##object_, .name = #name_, .events = { __VA_ARGS__, END } \
 	},
 #include "endpoint/engine/programs.def"
 };
@@ -55,9 +56,8 @@ static const struct {
 };
 
 static const char *const map_names[MAPS] = {
-#define X(name) [MAP_##name] = #name,
-	MAP_NAMES(X)
-#undef X
+#define MAP(name) [MAP_##name] = #name,
+#include "endpoint/engine/maps.def"
 };
 
 /* ---- the child -------------------------------------------------------------------------------- */

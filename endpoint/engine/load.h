@@ -20,21 +20,18 @@ enum program {
 	PROGRAMS
 };
 
-#define MAP_NAMES(X) \
-	X(rings)     \
-	X(wakes)     \
-	X(control) X(counters) X(scope_cgroups) X(identities) X(wanted) X(mutes) X(mute_parts)
 enum map {
-#define X(name) MAP_##name,
-	MAP_NAMES(X)
-#undef X
-		MAPS
+#define MAP(name) MAP_##name,
+#include "endpoint/engine/maps.def"
+	MAPS
 };
+
+enum { END = 0xffff, ALWAYS = 0xfffe, NEVER = 0xfffd };
 
 struct program_row {
 	enum object object;
 	const char *name;
-	uint16_t events[16]; /* which need it; none: always */
+	uint16_t events[17]; /* which need it, and END; or ALWAYS, NEVER */
 };
 extern const struct program_row program_rows[PROGRAMS];
 extern const uint32_t object_sources[OBJECTS];

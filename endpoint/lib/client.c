@@ -33,6 +33,7 @@ void client_unref(void *data)
 	block_release(client->block);
 	ob_error_release(client->last_error);
 	mute_set_done(&client->mutes);
+	pthread_mutex_destroy(&client->answer_lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
 }
@@ -58,6 +59,7 @@ static void handle(es_client_t *client, const void *record, size_t bytes)
 	}
 	sequence_number(&client->sequence, record, &client->box->message);
 	atomic_fetch_add(&client->delivered, 1);
+	client->box->client = client;
 	client->handler_thread = pthread_self();
 	atomic_store(&client->in_handler, true);
 	client->handler(client, &client->box->message, client->context);
@@ -165,12 +167,18 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 	}
 	*client = (es_client_t){ .pid = getpid(),
 		.fd = -1,
+		.answer_fd = -1,
 		.ring = RING_NONE,
 		.queue = queue,
 		.handler = handler,
 		.context = context,
 		.block = block };
 	pthread_mutex_init(&client->lock, NULL);
+	pthread_mutex_init(&client->answer_lock, NULL);
+	client->deadlines = (struct endpoint_deadlines){
+		.miss_mode = ES_DEADLINE_MISS_MODE_FAIL_OPEN,
+		.milliseconds = { ENDPOINT_DEADLINE_MS, ENDPOINT_DEADLINE_MS }
+	};
 	atomic_init(&client->references, 1);
 	client->box = box_new();
 	r = client->box ? mute_set_fill(&client->mutes) : -ENOMEM;
@@ -415,7 +423,7 @@ ob_export ob_error_t *ob_es_client_copy_last_error(es_client_t *client)
 
 ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *ret)
 {
-	uint64_t dropped = 0;
+	uint64_t dropped = 0, missed = 0;
 	int r;
 
 	if (!client || !ret || ret->size != sizeof *ret)
@@ -423,7 +431,7 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 	if (client->pid != getpid())
 		return -ECHILD;
 	pthread_mutex_lock(&client->lock);
-	r = connection_count(client, &dropped);
+	r = connection_count(client, &dropped, &missed);
 	if (r == -ESTALE)
 		connection_restarted(client);
 	pthread_mutex_unlock(&client->lock);
@@ -431,6 +439,7 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 		return r;
 	ret->delivered = atomic_load(&client->delivered);
 	ret->dropped = dropped;
+	ret->deadline_misses = missed;
 	ret->malformed = atomic_load(&client->malformed);
 	ret->restarts = atomic_load(&client->restarts);
 	return 0;

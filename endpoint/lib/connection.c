@@ -68,6 +68,17 @@ static int open_socket(es_client_t *client)
 	return client->inherited ? 0 : peer_prove(client->fd, &client->packet);
 }
 
+/* Who waits for the result of an answer finds the socket closed first. */
+static void put_answer_fd(es_client_t *client, int fd)
+{
+	if (client->answer_fd >= 0)
+		shutdown(client->answer_fd, SHUT_RDWR);
+	pthread_mutex_lock(&client->answer_lock);
+	fd_close(client->answer_fd);
+	client->answer_fd = fd;
+	pthread_mutex_unlock(&client->answer_lock);
+}
+
 /* RING or REFUSED. */
 static int take_ring(
 	es_client_t *client, es_new_client_result_t *ret_result, struct wire_error *error)
@@ -82,7 +93,8 @@ static int take_ring(
 		return 1;
 	}
 	if (client->packet.header.type != ENDPOINT_RING || bytes != sizeof *ring ||
-		client->packet.n_fds != 2 || ring->record_version != ES_RECORD_VERSION ||
+		client->packet.n_fds < 2 || client->packet.n_fds > 3 ||
+		ring->record_version != ES_RECORD_VERSION ||
 		ring->ring_bytes < ENDPOINT_RING_BYTES_MIN ||
 		ring->ring_bytes > ENDPOINT_RING_BYTES_MAX ||
 		ring->ring_bytes & (ring->ring_bytes - 1))
@@ -90,6 +102,7 @@ static int take_ring(
 	memcpy(client->can_watch, ring->can_watch, sizeof client->can_watch);
 	client->sources = ring->sources;
 	atomic_store(&sources_seen, ring->sources);
+	put_answer_fd(client, client->packet.n_fds > 2 ? wire_take_fd(&client->packet, 2) : -1);
 	return ring_map(&client->ring, wire_take_fd(&client->packet, 0),
 		wire_take_fd(&client->packet, 1), ring->ring_bytes);
 }
@@ -141,13 +154,10 @@ int connection_ask(es_client_t *client, uint16_t question, const void *body, siz
 	return r;
 }
 
-int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EVENTS_MAX / 64])
+static int ask_status(es_client_t *client, uint16_t type, const void *body, size_t bytes)
 {
-	struct endpoint_set set;
-	int r;
+	int r = ask(client, type, body, bytes);
 
-	memcpy(set.events, events, sizeof set.events);
-	r = ask(client, ENDPOINT_SUBSCRIBE, &set, sizeof set);
 	if (r == 0 &&
 		(client->packet.header.type != WIRE_STATUS ||
 			client->packet.body_bytes != sizeof(struct wire_status)))
@@ -158,7 +168,20 @@ int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EV
 	return r;
 }
 
-int connection_count(es_client_t *client, uint64_t *ret_dropped)
+int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EVENTS_MAX / 64])
+{
+	struct endpoint_set set;
+
+	memcpy(set.events, events, sizeof set.events);
+	return ask_status(client, ENDPOINT_SUBSCRIBE, &set, sizeof set);
+}
+
+int connection_deadlines(es_client_t *client, const struct endpoint_deadlines *deadlines)
+{
+	return ask_status(client, ENDPOINT_DEADLINES, deadlines, sizeof *deadlines);
+}
+
+int connection_count(es_client_t *client, uint64_t *ret_dropped, uint64_t *ret_missed)
 {
 	int r = ask(client, ENDPOINT_COUNT, NULL, 0);
 
@@ -166,9 +189,12 @@ int connection_count(es_client_t *client, uint64_t *ret_dropped)
 		(client->packet.header.type != ENDPOINT_COUNTERS ||
 			client->packet.body_bytes != sizeof(struct endpoint_counters)))
 		r = -EPROTO;
-	if (r == 0)
-		*ret_dropped = ((const struct endpoint_counters *)(void *)client->packet.body)
-				       ->dropped;
+	if (r == 0) {
+		const struct endpoint_counters *counters = (void *)client->packet.body;
+
+		*ret_dropped = counters->dropped;
+		*ret_missed = counters->missed;
+	}
 	wire_packet_done(&client->packet);
 	return r;
 }
@@ -178,6 +204,7 @@ void connection_close(es_client_t *client)
 	client->socket_source = queue_source_free(client->socket_source);
 	client->ring_source = queue_source_free(client->ring_source);
 	ring_done(&client->ring);
+	put_answer_fd(client, -1);
 	client->fd = fd_close(client->fd);
 }
 
@@ -211,6 +238,8 @@ static void come_back(es_client_t *client)
 				: connection_open(client, &result, &error);
 		if (r == 0)
 			r = mute_send_all(client);
+		if (r == 0)
+			r = connection_deadlines(client, &client->deadlines);
 		if (r == 0)
 			r = connection_subscribe(client, client->subscribed);
 	} while (r == -ESTALE && same_socket && tries++ < 8);

@@ -64,8 +64,9 @@ struct box {
 	es_token_t *hashes[2];
 	uint32_t n_tokens, n_hashes;
 	atomic_uint references;
-	atomic_uint answered; /* AUTH */
-	void *copy;	      /* of the record, once it is kept */
+	atomic_uint answered;	   /* AUTH */
+	const es_client_t *client; /* whose message it is: compared, never followed */
+	void *copy;		   /* of the record, once it is kept */
 	const struct es_record *record;
 	uint32_t mark; /* BOX_MARK: es_retain_message() is handed one of these */
 };
@@ -109,6 +110,9 @@ struct es_client_s {
 	unsigned pause_ms;
 
 	atomic_ullong delivered, malformed, restarts;
+	pthread_mutex_t answer_lock; /* the socket for answers, and whose turn it is */
+	int answer_fd;
+	struct endpoint_deadlines deadlines;
 	ob_error_t *last_error;
 	struct wire_packet packet;
 };
@@ -121,7 +125,8 @@ int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EV
 /* A question, and its answer of exactly @type and @bytes, in client->packet. */
 int connection_ask(es_client_t *client, uint16_t question, const void *body, size_t body_bytes,
 	uint16_t type, size_t bytes);
-int connection_count(es_client_t *client, uint64_t *ret_dropped);
+int connection_count(es_client_t *client, uint64_t *ret_dropped, uint64_t *ret_missed);
+int connection_deadlines(es_client_t *client, const struct endpoint_deadlines *deadlines);
 void connection_close(es_client_t *client);
 void connection_lost(es_client_t *client);
 /* -ESTALE was the answer: RESTARTED came instead. The socket is good, what is behind it is new. */

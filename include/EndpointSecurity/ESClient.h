@@ -253,39 +253,99 @@ es_return_t es_invert_muting(es_client_t *client, es_mute_inversion_type_t type)
 /** es_muting_inverted() - is it? ES_MUTE_INVERTED_ERROR: no such type, NULL */
 es_mute_inverted_return_t es_muting_inverted(es_client_t *client, es_mute_inversion_type_t type);
 
-/*
- * What follows is Apple's API for what this version does not do: it cannot hold an operation until
- * it is answered, or follow descendants alone. Each call
- * fails with the result that is named, does nothing, leaves its out parameters alone, and
- * ob_es_client_copy_last_error() says so: rule endpoint.call-unsupported. All: any thread, since 0.1.
- */
-
 /**
- * es_respond_auth_result(), es_respond_flags_result() - answer an AUTH message
+ * es_respond_auth_result() - answer an AUTH message, every one but AUTH_OPEN
+ * @client:  the one whose message it is
+ * @message: borrowed; retained if its handler has returned
+ * @result:  any client that denies is enough
+ * @cache:   nobody needs to be asked again about the same file from the same program, until either
+ *           changes; counts when every client that was asked says so
  *
- * Errors:  ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT NULL; ES_RESPOND_RESULT_ERR_EVENT_TYPE a NOTIFY
- *          message, which every message of this version is
- * Source:  macOS 10.15
+ * It has decided when this returns: what waits goes on or fails with EPERM.
+ *
+ * Errors:  ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT NULL, another client's message, no value of the enum;
+ *          _ERR_EVENT_TYPE an AUTH_OPEN, or a NOTIFY; _ERR_DUPLICATE_RESPONSE answered before;
+ *          _NOT_FOUND nobody waits any more: its deadline is over; _ERR_INTERNAL outboard-esd is not
+ *          there. ob_es_client_copy_last_error() says it in words: rule endpoint.answer
+ * Threads: any, in any order, also after the handler has returned
+ * Since:   0.1
+ * Source:  es_respond_auth_result, macOS 10.15; fanotify(7): FAN_OPEN_EXEC_PERM
  */
 es_respond_result_t es_respond_auth_result(
 	es_client_t *client, const es_message_t *message, es_auth_result_t result, bool cache);
+
+/**
+ * es_respond_flags_result() - answer an AUTH_OPEN
+ * @authorized_flags: the open goes on if its fflag are all among these: 0 denies, UINT32_MAX allows
+ *
+ * All else: es_respond_auth_result(). With @cache the flags are what is remembered.
+ *
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_respond_flags_result, macOS 10.15; fanotify(7): FAN_OPEN_PERM
+ */
 es_respond_result_t es_respond_flags_result(
 	es_client_t *client, const es_message_t *message, uint32_t authorized_flags, bool cache);
 
-/** es_clear_cache() - forget answers. ES_CLEAR_CACHE_RESULT_ERR_INTERNAL. macOS 10.15. */
+/**
+ * es_clear_cache() - forget what was answered with `cache`, of all clients
+ *
+ * Errors:  ES_CLEAR_CACHE_RESULT_ERR_THROTTLE more than eight times in a second;
+ *          ES_CLEAR_CACHE_RESULT_ERR_INTERNAL outboard-esd is not there
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_clear_cache, macOS 10.15
+ */
 es_clear_cache_result_t es_clear_cache(es_client_t *client);
 
-/* Deadlines of AUTH messages: ES_RETURN_ERROR. macOS 27.0. */
-/** es_set_deadline_miss_mode() - what a missed deadline does */
+/**
+ * es_set_deadline_miss_mode() - what happens when @client does not answer in time, ends, or has no room
+ *
+ * The default is FAIL_OPEN, other than on macOS. KILL lets the operation on, too.
+ *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), no value of the enum
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_set_deadline_miss_mode, macOS 27.0
+ */
 es_return_t es_set_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t mode);
-/** es_get_deadline_miss_mode() - what it does */
+/**
+ * es_get_deadline_miss_mode() - what was set
+ *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2)
+ * Threads: any
+ * Since:   0.1
+ */
 es_return_t es_get_deadline_miss_mode(es_client_t *client, es_deadline_miss_mode_t *mode);
-/** es_set_deadline_max_milliseconds() - the longest time to answer */
+
+/**
+ * es_set_deadline_max_milliseconds() - the longest time to answer, of some AUTH events
+ * @milliseconds: 1 to 15000, which is the default
+ *
+ * Errors:  ES_RETURN_ERROR out of range, or an event that is not asked about; nothing is set then
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_set_deadline_max_milliseconds, macOS 27.0
+ */
 es_return_t es_set_deadline_max_milliseconds(es_client_t *client, const es_event_type_t *events,
 	uint32_t event_count, uint32_t milliseconds);
-/** es_get_deadline_max_milliseconds() - how long that is */
+/**
+ * es_get_deadline_max_milliseconds() - how long that is
+ *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), an event that is not asked about
+ * Threads: any
+ * Since:   0.1
+ */
 es_return_t es_get_deadline_max_milliseconds(
 	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
+
+/*
+ * What follows is Apple's API for what this version does not do: follow the descendants of one process
+ * alone. Each call fails with the result that is named, does nothing, leaves its out parameters alone,
+ * and ob_es_client_copy_last_error() says so: rule endpoint.call-unsupported. All: any thread, since 0.1.
+ */
+
+/* The shortest deadline is for clients of descendants alone: ES_RETURN_ERROR. macOS 27.0. */
 /** es_set_deadline_min_milliseconds() - the shortest */
 es_return_t es_set_deadline_min_milliseconds(es_client_t *client, const es_event_type_t *events,
 	uint32_t event_count, uint32_t milliseconds);

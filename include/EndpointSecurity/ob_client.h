@@ -51,11 +51,12 @@ ob_error_t *ob_es_copy_new_client_error(void);
 ob_error_t *ob_es_client_copy_last_error(es_client_t *client);
 
 typedef struct ob_es_counters_s {
-	size_t size;	    /* set by you: sizeof of this struct */
-	uint64_t delivered; /* messages handed to the handler */
-	uint64_t dropped;   /* messages that found the ring full */
-	uint64_t malformed; /* records that were none; always 0 unless something is broken */
-	uint64_t restarts;  /* how often outboard-esd was replaced */
+	size_t size;		  /* set by you: sizeof of this struct */
+	uint64_t delivered;	  /* messages handed to the handler */
+	uint64_t dropped;	  /* messages that found the ring full */
+	uint64_t malformed;	  /* records that were none; always 0 unless something is broken */
+	uint64_t restarts;	  /* how often outboard-esd was replaced */
+	uint64_t deadline_misses; /* AUTH messages that were not answered in time */
 } ob_es_counters_t;
 
 /**

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of asking know of each other. All of it belongs to the deciding thread but what is
+ * marked.
+ */
+#ifndef OB_ENDPOINT_ENGINE_ASK_INTERNAL_H
+#define OB_ENDPOINT_ENGINE_ASK_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "endpoint/endpoint-wire.h"
+#include "endpoint/engine/ask.h"
+
+#define QUESTIONS_MAX 1024u /* waiting at once; more get the fail mode */
+#define SCRIPTS_MAX 64u
+#define HEAD_BYTES 256u /* as much of a file as the kernel looks at: BINPRM_BUF_SIZE */
+
+struct question {
+	uint64_t number; /* 0: free */
+	int fd;		 /* fanotify's; -1 once it is answered */
+	uint32_t event;
+	uint64_t asked, waiting;
+	bool denied, no_cache;
+	bool answered;	/* by somebody, now or before: else there is nothing to compare with */
+	uint32_t flags; /* AUTH_OPEN: those that all allow */
+	uint64_t deadlines[ES_CLIENTS_MAX];
+	struct es_verdict_key key;
+	uint32_t thread;      /* as fanotify has it */
+	uint32_t exec_thread; /* as `execs` has it */
+	struct es_exec exec;  /* AUTH_EXEC: what is written down when it is allowed */
+	uint32_t value;
+};
+
+/* The first file of an execve that the kernel does not run itself. */
+struct script {
+	uint64_t exec_number; /* 0: free */
+	uint64_t used;	      /* when, to take the oldest */
+	int fd;
+	uint32_t n_heads;
+	char heads[4][HEAD_BYTES]; /* first lines, in the order in which they were opened */
+};
+
+struct ask_client {
+	int fd; /* ours, of the socket for answers; -1 none */
+	int pid_fd;
+	uint32_t pid;
+	atomic_uint miss;     /* the loop */
+	atomic_ullong missed; /* read by the loop */
+};
+
+struct ask {
+	struct ask_settings settings;
+	struct es_asking *asking;
+	int group_fd, epoll_fd, notice_fds[2], command_fds[2];
+	pthread_t thread;
+	bool started;
+	uint64_t marked; /* the loop */
+	int roots[64];	 /* the loop: a descriptor on each file system that is marked */
+	size_t n_roots;
+
+	struct ask_client clients[ES_CLIENTS_MAX];
+	struct question questions[QUESTIONS_MAX];
+	uint32_t next_question, n_questions;
+	uint32_t serial, verdict_generation;
+	uint16_t
+		generation; /* by chance: an answer to an outboard-esd of before is no answer to this one */
+	uint64_t clears[8]; /* when the cache was cleared last */
+	uint32_t next_clear;
+	uint64_t notices_dropped;
+	struct script scripts[SCRIPTS_MAX];
+	uint64_t script_clock;
+};
+
+/* ask-exec.c */
+struct head {
+	bool is_program; /* the kernel runs it itself */
+	char line[HEAD_BYTES];
+};
+void head_read(int fd, struct head *ret);
+struct script *script_of(struct ask *ask, uint64_t exec_number);
+void script_put(struct ask *ask, uint64_t exec_number, int fd, const struct head *head);
+void script_done(struct script *script);
+/* Arguments and environment of the thread that waits into ask->asking, and what check() will compare. */
+void exec_read(struct ask *ask, uint32_t thread, const struct script *script, struct es_exec *exec);
+int openat2_flags(uint32_t thread, uint64_t how, int32_t *ret);
+
+/* questions.c */
+struct question *question_new(struct ask *ask, int fd, uint32_t event);
+struct question *question_find(struct ask *ask, uint64_t number);
+void question_end_if_done(struct ask *ask, struct question *question);
+/* Before it is let go: NOTIFY_EXEC or NOTIFY_OPEN with the result. */
+void tell_denied(struct ask *ask, struct question *question);
+void question_decide(struct ask *ask, struct question *question, bool denied);
+void question_answer(struct ask *ask, struct question *question, uint32_t client, bool denied,
+	uint32_t flags, bool cache);
+void question_miss(struct ask *ask, struct question *question, uint32_t client);
+void questions_drop_client(struct ask *ask, uint32_t client);
+/* When the next deadline is, CLOCK_MONOTONIC ns; UINT64_MAX none. Those that are over are missed. */
+uint64_t questions_expire(struct ask *ask, uint64_t now);
+uint64_t monotonic_ns(void);
+void fanotify_answer(struct ask *ask, int fd, bool denied);
+int ask_describe(struct ask *ask, uint32_t thread);
+
+#endif

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The deciding thread and its mouth to the loop: see ask.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/fanotify.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/fd.h"
+#include "base/macros.h"
+#include "base/wire.h"
+#include "endpoint/engine/ask-internal.h"
+#include "endpoint/engine/bpf.h"
+
+enum { EVENT_EXEC, EVENT_OPEN };
+enum { FROM_GROUP = 1000, FROM_LOOP = 1001 }; /* else: a client's number */
+
+#define EVENT_BYTES 16384 /* of fanotify at once: each event is a descriptor */
+#define ASYNC_RATE_NS 1000000000ull
+
+enum command { COMMAND_ADD = 1, COMMAND_DROP, COMMAND_END };
+struct order {
+	uint32_t command, client;
+	int32_t fd, pid_fd;
+	uint32_t pid;
+};
+
+/* ---- what waits ------------------------------------------------------------------------------- */
+
+int ask_describe(struct ask *ask, uint32_t thread)
+{
+	struct es_asking *asking = ask->asking;
+
+	asking->found = asking->in_exec = asking->traced = asking->cached = 0;
+	asking->told = asking->dropped = 0;
+	return bpf_iterate_task(ask->settings.loaded->programs[PROGRAM_describe], thread);
+}
+
+static bool miss_denies(const struct ask *ask, uint64_t clients)
+{
+	for (; clients; clients &= clients - 1)
+		if (atomic_load(&ask->clients[__builtin_ctzll(clients)].miss) ==
+			ASK_MISS_FAIL_CLOSED)
+			return true;
+	return false;
+}
+
+/*
+ * The clients have it, or have answered it before, or nobody was to be told. @question is given back
+ * when nobody is asked.
+ */
+static void after_telling(struct ask *ask, struct question *question)
+{
+	struct es_asking *asking = ask->asking;
+	uint64_t now = monotonic_ns(), clients = asking->told;
+	bool denied = asking->dropped && miss_denies(ask, asking->dropped);
+
+	question->key = asking->key;
+	question->asked = question->waiting = asking->told;
+	question->answered = asking->told || asking->cached;
+	question->no_cache = asking->file_is_written || asking->dropped ||
+		asking->key.actor_inode == 0 || !asking->told;
+	if (asking->cached)
+		denied = asking->verdict.denied ||
+			(question->event == EVENT_OPEN && question->value & ~asking->verdict.flags);
+	for (; clients; clients &= clients - 1) {
+		uint32_t client = (uint32_t)__builtin_ctzll(clients);
+
+		question->deadlines[client] = now +
+			ask->settings.control->answer_ns[question->event & 1][client];
+	}
+	question->denied = denied;
+	if (denied || !question->waiting) {
+		if (denied)
+			tell_denied(ask, question);
+		question_decide(ask, question, denied);
+	}
+	question_end_if_done(ask, question);
+}
+
+static void set_question(struct ask *ask, struct question *question, uint32_t event)
+{
+	struct es_asking *asking = ask->asking;
+
+	asking->clients = ask->settings.control->subscribed[event];
+	asking->question = question ? question->number : 0;
+	asking->event = event;
+	asking->result = 0;
+	asking->script_fd = -1;
+	asking->use_cache = 1;
+	asking->generation = ask->verdict_generation;
+}
+
+/* A question that there is no room for, or that nobody can be asked. */
+static void overflow(struct ask *ask, int fd, uint32_t event)
+{
+	fanotify_answer(ask, fd, miss_denies(ask, ask->settings.control->subscribed[event]));
+}
+
+static void on_open(struct ask *ask, int fd, uint32_t thread)
+{
+	struct question *question = question_new(ask, fd, EVENT_OPEN);
+	struct es_asking *asking = ask->asking;
+
+	if (!question) {
+		overflow(ask, fd, EVENT_OPEN);
+		return;
+	}
+	question->thread = thread;
+	set_question(ask, question, EVENT_OPEN);
+	asking->file_fd = fd;
+	asking->value = ES_VALUE_ASK;
+	ask_describe(ask, thread);
+	if (asking->found && asking->value == ES_VALUE_BEHIND_POINTER) {
+		asking->value = ES_VALUE_UNKNOWN;
+		if (openat2_flags(thread, asking->call_arguments[2], &asking->value) == 0)
+			asking->value = (asking->value & ~3) | ((asking->value & 3) + 1);
+		asking->clients = ask->settings.control->subscribed[EVENT_OPEN];
+		ask_describe(ask, thread);
+	}
+	question->value = (uint32_t)asking->value;
+	after_telling(ask, question);
+}
+
+/* The first file of an execve that the kernel runs itself is what is asked about, once. */
+static void on_exec(struct ask *ask, int fd, uint32_t thread)
+{
+	struct es_asking *asking = ask->asking;
+	struct question *question;
+	struct es_exec exec;
+	struct script *script;
+	struct head head;
+
+	set_question(ask, NULL, EVENT_EXEC);
+	asking->clients = 0;
+	asking->file_fd = -1;
+	ask_describe(ask, thread);
+	exec = asking->exec;
+	if (!asking->found || !asking->in_exec || exec.verdict != ES_VERDICT_NONE) {
+		fanotify_answer(ask, fd, asking->in_exec && exec.verdict == ES_VERDICT_DENIED);
+		return;
+	}
+	head_read(fd, &head);
+	if (!head.is_program) {
+		script_put(ask, exec.number, fd, &head);
+		fanotify_answer(ask, fd, false);
+		return;
+	}
+	question = question_new(ask, fd, EVENT_EXEC);
+	if (!question) {
+		overflow(ask, fd, EVENT_EXEC);
+		return;
+	}
+	script = script_of(ask, exec.number);
+	exec_read(ask, thread, script, &exec);
+	set_question(ask, question, EVENT_EXEC);
+	asking->file_fd = fd;
+	asking->script_fd = script ? script->fd : -1;
+	ask_describe(ask, thread);
+	question->exec_thread = asking->thread;
+	question->thread = thread;
+	exec.inode = asking->key.file_inode;
+	exec.device = asking->key.file_device;
+	question->exec = exec;
+	after_telling(ask, question);
+	script_done(script);
+}
+
+static void on_event(struct ask *ask, const struct fanotify_event_metadata *event)
+{
+	uint32_t thread = (uint32_t)event->pid;
+
+	if (event->fd < 0)
+		return; /* the queue was full: who waited was let on by the kernel */
+	if (event->mask & FAN_OPEN_EXEC_PERM)
+		on_exec(ask, event->fd, thread);
+	else if (event->mask & FAN_OPEN_PERM)
+		on_open(ask, event->fd, thread);
+	else {
+		/* written: what was remembered of it is not of this content */
+		if (event->mask & FAN_CLOSE_WRITE)
+			ask->verdict_generation++;
+		close(event->fd);
+	}
+}
+
+static void on_group(struct ask *ask)
+{
+	_Alignas(struct fanotify_event_metadata) char buffer[EVENT_BYTES];
+	const struct fanotify_event_metadata *at = (void *)buffer;
+	ssize_t left = read(ask->group_fd, buffer, sizeof buffer);
+
+	for (; left > 0 && FAN_EVENT_OK(at, left); at = FAN_EVENT_NEXT(at, left))
+		on_event(ask, at);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+/* At most eight in a second: clearing is asking everybody anew. */
+static uint32_t clear_cache(struct ask *ask)
+{
+	uint64_t now = monotonic_ns(), *oldest = &ask->clears[ask->next_clear];
+
+	if (*oldest && now - *oldest < ASYNC_RATE_NS)
+		return ENDPOINT_CLEAR_THROTTLED;
+	*oldest = now;
+	ask->next_clear = (ask->next_clear + 1) % ARRAY_SIZE(ask->clears);
+	ask->verdict_generation++;
+	return 0;
+}
+
+/* es_respond_result_t */
+enum {
+	RESPOND_SUCCESS,
+	RESPOND_INVALID,
+	RESPOND_INTERNAL,
+	RESPOND_NOT_FOUND,
+	RESPOND_DUPLICATE,
+	RESPOND_EVENT_TYPE
+};
+
+static uint32_t take_answer(struct ask *ask, uint32_t client, const struct endpoint_answer *answer)
+{
+	struct question *question = question_find(ask, answer->question);
+	bool flags = answer->kind == ENDPOINT_ANSWER_FLAGS, denied;
+
+	if (answer->kind == ENDPOINT_ANSWER_CLEAR_CACHE)
+		return clear_cache(ask);
+	if (!question || !(question->asked & 1ull << client))
+		return RESPOND_NOT_FOUND;
+	if (!(question->waiting & 1ull << client))
+		return RESPOND_DUPLICATE;
+	if (flags != (question->event == EVENT_OPEN))
+		return RESPOND_EVENT_TYPE;
+	denied = flags ? (question->value & ~answer->value) != 0 : answer->value != 0;
+	if (denied && question->fd >= 0)
+		tell_denied(ask, question);
+	question_answer(ask, question, client, denied, flags ? answer->value : UINT32_MAX,
+		answer->cache != 0);
+	return RESPOND_SUCCESS;
+}
+
+static void drop_client(struct ask *ask, uint32_t client)
+{
+	struct ask_client *one = &ask->clients[client];
+	const uint64_t nothing = 0;
+
+	if (one->fd < 0)
+		return;
+	questions_drop_client(ask, client);
+	bpf_map_put(ask->settings.loaded->maps[MAP_client_processes], &one->pid, &nothing, BPF_ANY);
+	one->fd = fd_close(one->fd); /* epoll forgets it */
+	one->pid_fd = fd_close(one->pid_fd);
+}
+
+static void on_answer(struct ask *ask, uint32_t client)
+{
+	struct endpoint_answer answer;
+	struct endpoint_answered answered = { 0 };
+	ssize_t bytes = recv(ask->clients[client].fd, &answer, sizeof answer, MSG_DONTWAIT);
+
+	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (bytes != sizeof answer || answer.kind > ENDPOINT_ANSWER_CLEAR_CACHE) {
+		drop_client(ask, client);
+		return;
+	}
+	answered.question = answer.question;
+	answered.result = take_answer(ask, client, &answer);
+	/* one that does not read its results is none that anybody waits for */
+	if (send(ask->clients[client].fd, &answered, sizeof answered, MSG_DONTWAIT | MSG_NOSIGNAL) <
+		0)
+		drop_client(ask, client);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------- */
+
+static int watch_fd(struct ask *ask, int fd, uint32_t from)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = from } };
+
+	return epoll_ctl(ask->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static void add_client(struct ask *ask, const struct order *order)
+{
+	struct ask_client *one = &ask->clients[order->client];
+	const int map = ask->settings.loaded->maps[MAP_client_processes];
+	uint64_t bits = 0;
+
+	drop_client(ask, order->client);
+	one->fd = order->fd;
+	one->pid_fd = order->pid_fd;
+	one->pid = order->pid;
+	bpf_map_get(map, &one->pid, &bits);
+	bits |= 1ull << order->client;
+	bpf_map_put(map, &one->pid, &bits, BPF_ANY);
+	watch_fd(ask, one->fd, order->client);
+	ask->verdict_generation++; /* a new client has not said yes to anything */
+}
+
+/* False: the end. */
+static bool on_order(struct ask *ask)
+{
+	struct order order;
+
+	if (read(ask->command_fds[0], &order, sizeof order) != sizeof order)
+		return true;
+	if (order.command == COMMAND_ADD)
+		add_client(ask, &order);
+	else if (order.command == COMMAND_DROP)
+		drop_client(ask, order.client);
+	return order.command != COMMAND_END;
+}
+
+static int timeout_of(uint64_t next, uint64_t now)
+{
+	if (next == UINT64_MAX)
+		return -1;
+	return next <= now ? 0 : (int)((next - now) / 1000000 + 1);
+}
+
+static void *decide(void *data)
+{
+	struct ask *ask = data;
+	bool going = true;
+
+	while (going) {
+		uint64_t next = questions_expire(ask, monotonic_ns());
+		struct epoll_event event;
+
+		if (epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns())) != 1)
+			continue;
+		if (event.data.u32 == FROM_GROUP)
+			on_group(ask);
+		else if (event.data.u32 == FROM_LOOP)
+			going = on_order(ask);
+		else
+			on_answer(ask, event.data.u32);
+	}
+	return NULL;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
+
+static int order(struct ask *ask, const struct order *order)
+{
+	return write(ask->command_fds[1], order, sizeof *order) == sizeof *order ? 0 : -errno;
+}
+
+int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, int *ret_fd)
+{
+	struct order add = { .command = COMMAND_ADD, .client = client, .pid = (uint32_t)pid };
+	int pair[2], r = wire_pair(pair), i;
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < 2; i++)
+		ask->settings.control->answer_ns[i][client] = ASK_DEADLINE_NS;
+	atomic_store(&ask->clients[client].miss, ASK_MISS_FAIL_OPEN);
+	atomic_store(&ask->clients[client].missed, 0);
+	add.fd = pair[0];
+	add.pid_fd = pid_fd >= 0 ? fcntl(pid_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	r = order(ask, &add);
+	if (r < 0) {
+		fd_close(pair[0]);
+		fd_close(pair[1]);
+		fd_close(add.pid_fd);
+		return r;
+	}
+	*ret_fd = pair[1];
+	return 0;
+}
+
+void ask_drop_client(struct ask *ask, uint32_t client)
+{
+	order(ask, &(struct order){ .command = COMMAND_DROP, .client = client });
+}
+
+void ask_set_miss(struct ask *ask, uint32_t client, enum ask_miss miss)
+{
+	atomic_store(&ask->clients[client].miss, miss);
+}
+
+uint64_t ask_missed(const struct ask *ask, uint32_t client)
+{
+	return atomic_load(&ask->clients[client].missed);
+}
+
+int ask_notice_fd(const struct ask *ask)
+{
+	return ask->notice_fds[0];
+}
+
+int ask_next_notice(struct ask *ask, struct ask_notice *ret)
+{
+	return read(ask->notice_fds[0], ret, sizeof *ret) == sizeof *ret ? 0 : -EAGAIN;
+}
+
+int ask_watch(struct ask *ask, bool exec, bool open)
+{
+	uint64_t mask = (exec ? FAN_OPEN_EXEC_PERM : 0) | (open ? FAN_OPEN_PERM : 0);
+	size_t i;
+	int r = 0;
+
+	if (mask)
+		mask |= FAN_CLOSE_WRITE;
+	for (i = 0; i < ask->n_roots; i++) {
+		char path[32];
+
+		snprintf(path, sizeof path, "/proc/self/fd/%d", ask->roots[i]);
+		if (mask & ~ask->marked &&
+			fanotify_mark(ask->group_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+				mask & ~ask->marked, AT_FDCWD, path) < 0)
+			r = -errno;
+		if (ask->marked & ~mask)
+			fanotify_mark(ask->group_fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
+				ask->marked & ~mask, AT_FDCWD, path);
+	}
+	if (r == 0)
+		ask->marked = mask;
+	return r;
+}
+
+/* File systems that are the kernel's own: what is in them is no file of anybody's. */
+static const char *const not_marked[] = { "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue",
+	"debugfs", "tracefs", "securityfs", "bpf", "fusectl", "configfs", "pstore", "efivarfs",
+	"binfmt_misc", "autofs", "rpc_pipefs", "nsfs" };
+
+static bool is_marked_type(const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(not_marked); i++)
+		if (strcmp(not_marked[i], type) == 0)
+			return false;
+	return true;
+}
+
+static int add_root(struct ask *ask, const char *path)
+{
+	struct stat one, other;
+	size_t i;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &one) < 0) {
+		int r = -errno;
+
+		fd_close(fd);
+		return r;
+	}
+	for (i = 0; i < ask->n_roots; i++) {
+		if (fstat(ask->roots[i], &other) == 0 && other.st_dev == one.st_dev) {
+			fd_close(fd);
+			return 0;
+		}
+	}
+	if (ask->n_roots == ARRAY_SIZE(ask->roots)) {
+		fd_close(fd);
+		return -ENOSPC;
+	}
+	ask->roots[ask->n_roots++] = fd;
+	return 0;
+}
+
+static int add_roots(struct ask *ask)
+{
+	const char *const *path = ask->settings.filesystems;
+	struct mntent *mount;
+	FILE *mounts;
+	int r = 0;
+
+	if (path && *path) {
+		for (; *path && r == 0; path++)
+			r = add_root(ask, *path);
+		return r;
+	}
+	mounts = setmntent("/proc/self/mounts", "re");
+	if (!mounts)
+		return -errno;
+	while ((mount = getmntent(mounts)))
+		if (is_marked_type(mount->mnt_type))
+			add_root(ask, mount->mnt_dir);
+	endmntent(mounts);
+	return 0;
+}
+
+static int open_all(struct ask *ask)
+{
+	const struct loaded *loaded = ask->settings.loaded;
+	const size_t bytes = (sizeof *ask->asking + 4095) & ~4095ul;
+	int r;
+
+	ask->asking = mmap(
+		NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, loaded->maps[MAP_asking], 0);
+	if (ask->asking == MAP_FAILED) {
+		ask->asking = NULL;
+		return -errno;
+	}
+	ask->group_fd = fanotify_init(FAN_CLASS_CONTENT | FAN_REPORT_TID | FAN_CLOEXEC |
+			FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS,
+		O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NONBLOCK);
+	if (ask->group_fd < 0)
+		return -errno;
+	ask->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	r = ask->epoll_fd < 0 ? -errno : add_roots(ask);
+	if (r == 0 && pipe2(ask->notice_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		r = -errno;
+	if (r == 0 && pipe2(ask->command_fds, O_CLOEXEC) < 0)
+		r = -errno;
+	if (r == 0)
+		r = watch_fd(ask, ask->group_fd, FROM_GROUP);
+	return r == 0 ? watch_fd(ask, ask->command_fds[0], FROM_LOOP) : r;
+}
+
+int ask_new(const struct ask_settings *settings, struct ask **ret)
+{
+	struct ask *ask = calloc(1, sizeof *ask);
+	size_t i;
+	int r;
+
+	if (!ask)
+		return -ENOMEM;
+	ask->settings = *settings;
+	if (getrandom(&ask->generation, sizeof ask->generation, 0) < 0)
+		ask->generation = (uint16_t)getpid();
+	ask->group_fd = ask->epoll_fd = -1;
+	ask->notice_fds[0] = ask->notice_fds[1] = ask->command_fds[0] = ask->command_fds[1] = -1;
+	for (i = 0; i < ES_CLIENTS_MAX; i++)
+		ask->clients[i].fd = ask->clients[i].pid_fd = -1;
+	r = open_all(ask);
+	if (r == 0) {
+		r = -pthread_create(&ask->thread, NULL, decide, ask);
+		ask->started = r == 0;
+	}
+	if (r < 0) {
+		ask_free(ask);
+		return r;
+	}
+	*ret = ask;
+	return 0;
+}
+
+struct ask *ask_free(struct ask *ask)
+{
+	size_t i;
+
+	if (!ask)
+		return NULL;
+	if (ask->started && order(ask, &(struct order){ .command = COMMAND_END }) == 0)
+		pthread_join(ask->thread, NULL);
+	/* whoever still waits is let on by the kernel */
+	fd_close(ask->group_fd);
+	for (i = 0; i < ES_CLIENTS_MAX; i++) {
+		fd_close(ask->clients[i].fd);
+		fd_close(ask->clients[i].pid_fd);
+	}
+	for (i = 0; i < SCRIPTS_MAX; i++)
+		script_done(&ask->scripts[i]);
+	for (i = 0; i < ask->n_roots; i++)
+		fd_close(ask->roots[i]);
+	for (i = 0; i < 2; i++) {
+		fd_close(ask->notice_fds[i]);
+		fd_close(ask->command_fds[i]);
+	}
+	fd_close(ask->epoll_fd);
+	if (ask->asking)
+		munmap(ask->asking, (sizeof *ask->asking + 4095) & ~4095ul);
+	free(ask);
+	return NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Asking: what waits in fanotify's permission events is told to the clients as AUTH messages, and their
+ * answers let it go on or not. Everything that decides happens on one thread, which shares no lock with
+ * anybody: the daemon's loop speaks to it over a socket, clients answer on sockets that it alone reads.
+ * It opens no file, resolves no name and says nothing: what is worth a log line goes to the loop.
+ *
+ * Fail mode. Nobody waits longer than a client's deadline: then, and when the client is gone, or its
+ * ring full, its miss mode decides. With outboard-esd gone the kernel lets everything on that waits.
+ */
+#ifndef OB_ENDPOINT_ENGINE_ASK_H
+#define OB_ENDPOINT_ENGINE_ASK_H
+
+#include "endpoint/ask.h"
+#include "endpoint/engine/load.h"
+
+struct ask;
+
+enum ask_miss { ASK_MISS_KILL, ASK_MISS_FAIL_OPEN, ASK_MISS_FAIL_CLOSED };
+
+/* A miss, told to the loop. */
+struct ask_notice {
+	uint32_t client, event;
+	uint64_t question;
+	uint64_t dropped; /* notices that found no room before this one */
+};
+
+struct ask_settings {
+	const struct loaded *loaded; /* borrowed, as long as the ask */
+	struct es_control *control;
+	const char *const *filesystems; /* a path on each, NULL at the end; none: what is mounted */
+};
+
+int ask_new(const struct ask_settings *settings, struct ask **ret);
+struct ask *ask_free(struct ask *ask);
+
+/* @ret_fd: the client's end of the socket for answers, yours. @pid_fd is copied. */
+int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, int *ret_fd);
+void ask_drop_client(struct ask *ask, uint32_t client);
+void ask_set_miss(struct ask *ask, uint32_t client, enum ask_miss miss);
+/* Marks while somebody has subscribed; AUTH_EXEC, AUTH_OPEN. 0 or -errno. */
+int ask_watch(struct ask *ask, bool exec, bool open);
+
+int ask_notice_fd(const struct ask *ask);
+int ask_next_notice(struct ask *ask, struct ask_notice *ret); /* -EAGAIN none */
+uint64_t ask_missed(const struct ask *ask, uint32_t client);
+
+#define ASK_DEADLINE_NS 15000000000ull
+
+#endif
