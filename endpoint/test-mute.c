@@ -249,8 +249,8 @@ static void test_prefixes(void **state)
 		const char *prefix;
 		unsigned muted, other; /* how often each is told of */
 	} rows[] = {
-		{ "/", 0, 0 }, { "/u", 0, 0 }, { "/usr", 0, 0 }, { "/usr/", 0, 0 },
-		{ "/usr/bi", 0, 0 }, { "/usr/bin/", 0, 0 }, { "/usr/bin/t", 0, 1 },
+		{ "/u", 0, 0 }, { "/usr", 0, 0 }, { "/usr/", 0, 0 }, { "/usr/bi", 0, 0 },
+		{ "/usr/bin", 0, 0 }, { "/usr/bin/", 0, 0 }, { "/usr/bin/t", 0, 1 },
 		{ "/usr/bin/tru", 0, 1 }, { MUTED, 0, 1 }, { MUTED "/", 1, 1 }, { MUTED "x", 1, 1 },
 		{ "/usr/bin/f", 1, 0 }, { "/usr/sbin/", 1, 1 },
 		{ "/bin/", 1, 1 }, /* a link, which no path goes through */
@@ -258,10 +258,6 @@ static void test_prefixes(void **state)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool all = streq(rows[i].prefix, "/");
-
-		if (all) /* the mark is muted with it: nothing would come */
-			continue;
 		mute(rows[i].prefix, ES_MUTE_PATH_TYPE_TARGET_PREFIX);
 		if (told_of(MUTED) != rows[i].muted || told_of(OTHER) != rows[i].other)
 			fail_msg("prefix %s", rows[i].prefix);
@@ -275,6 +271,13 @@ static void test_prefixes(void **state)
 	assert_int_equal(told_of(MUTED), 0);
 	unmute("/usr/bin/", ES_MUTE_PATH_TYPE_TARGET_PREFIX);
 	assert_int_equal(told_of(MUTED), 1);
+	/* a folder whose slash is the eighth byte */
+	mkdir_path("/tmp/ab", 0755);
+	if (link(MARK, "/tmp/ab/program") < 0)
+		assert_int_equal(errno, EEXIST);
+	assert_int_equal(told_of("/tmp/ab/program"), 1);
+	mute("/tmp/ab/", ES_MUTE_PATH_TYPE_TARGET_PREFIX);
+	assert_int_equal(told_of("/tmp/ab/program"), 0);
 }
 
 /* Who acts: this program, for one type of event and not for another. */
@@ -283,6 +286,10 @@ static void test_executable(void **state)
 	const es_event_type_t fork_type = ES_EVENT_TYPE_NOTIFY_FORK;
 
 	subscribe(ES_EVENT_TYPE_NOTIFY_FORK);
+	/* so that it is looked who acts each time, and what was found out before is not what counts */
+	assert_int_equal(
+		es_mute_path_events(client, "/none", ES_MUTE_PATH_TYPE_LITERAL, &fork_type, 1),
+		ES_RETURN_SUCCESS);
 	run(MARK);
 	await_messages(2);
 	assert_int_equal(seen[0].type, ES_EVENT_TYPE_NOTIFY_FORK);
@@ -527,19 +534,85 @@ static void test_process(void **state)
 	assert_int_equal(es_unmute_process(client, &token), ES_RETURN_SUCCESS);
 }
 
+static audit_token_t token_of(pid_t pid)
+{
+	audit_token_t token = { { 0 } };
+	uint64_t start;
+
+	assert_int_equal(process_start_time(pid, &start), 0);
+	token.val[5] = (unsigned)pid;
+	token.val[7] = (unsigned)start;
+	return token;
+}
+
+/* Its children are others: neither muted by what it is, nor by what was found out about it. */
+static void test_not_its_child(void **state)
+{
+	const es_event_type_t fork_type = ES_EVENT_TYPE_NOTIFY_FORK;
+	const audit_token_t token = token_of(getpid());
+	pid_t pid, parent;
+	int i;
+
+	assert_int_equal(es_unsubscribe_all(client), ES_RETURN_SUCCESS);
+	subscribe(ES_EVENT_TYPE_NOTIFY_FORK);
+	assert_int_equal(es_mute_process_events(client, &token, &fork_type, 1), ES_RETURN_SUCCESS);
+	for (i = 0; i < 2; i++) {
+		parent = fork();
+		if (parent == 0) {
+			pid = i ? fork() : 0;
+			if (pid > 0)
+				waitpid(pid, NULL, 0);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(parent, NULL, 0), parent);
+	}
+	await_messages(1); /* the second one's child, alone */
+	assert_int_equal(n_seen, 1);
+	assert_int_not_equal(seen[0].pid, parent);
+}
+
+/* A process that lives on with another program: its token of before is nobody's. */
+static void test_exec_ends_it(void **state)
+{
+	audit_token_t token;
+	pid_t pid;
+	int pair[2], i;
+	char byte;
+
+	subscribe(ES_EVENT_TYPE_NOTIFY_FORK);
+	assert_int_equal(pipe(pair), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(pair[1]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (read(pair[0], &byte, 1) == 0)
+			execl("/bin/sleep", "sleep", "60", NULL);
+		_exit(127);
+	}
+	close(pair[0]);
+	await_messages(1);
+	token = seen[0].token;
+	assert_int_equal(es_mute_process(client, &token), ES_RETURN_SUCCESS);
+	assert_int_equal(count_processes(), 1);
+	close(pair[1]);
+	for (i = 0; count_processes() && i < PATIENCE_SECONDS * 200; i++)
+		poll(NULL, 0, 5);
+	assert_int_equal(count_processes(), 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* and it lives */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 /* By when it began: whichever program it runs, until its end. */
 static void test_process_whatever_it_runs(void **state)
 {
-	audit_token_t token = { { 0 } }, wrong;
-	uint64_t start;
+	audit_token_t token, wrong;
 	pid_t pid;
 	int fd;
 
 	subscribe(ES_EVENT_TYPE_NOTIFY_EXIT);
 	pid = start_waiting(&fd);
-	assert_int_equal(process_start_time(pid, &start), 0);
-	token.val[5] = (unsigned)pid;
-	token.val[7] = (unsigned)start;
+	token = token_of(pid);
 	wrong = token;
 	wrong.val[7]++; /* began later: another process */
 	assert_int_equal(es_mute_process(client, &wrong), ES_RETURN_ERROR);
@@ -549,9 +622,9 @@ static void test_process_whatever_it_runs(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(count_processes(), 0);
 	run(MARK);
-	await_messages(1);
+	await_messages(2); /* its exec and its end */
 	assert_string_equal(seen[0].target, MARK);
-	/* and the same untold: both come */
+	/* and the same not muted: both come */
 	n_seen = 0;
 	pid = start_waiting(&fd);
 	fd_close(fd);
@@ -599,17 +672,14 @@ static void test_inverted_path(void **state)
 
 static void test_inverted_process(void **state)
 {
-	audit_token_t token = { { 0 } };
-	uint64_t start;
+	audit_token_t token;
 	pid_t pid;
 	int fd;
 
 	invert(ES_MUTE_INVERSION_TYPE_PROCESS, ES_MUTE_INVERTED);
 	run(OTHER);
 	pid = start_waiting(&fd);
-	assert_int_equal(process_start_time(pid, &start), 0);
-	token.val[5] = (unsigned)pid;
-	token.val[7] = (unsigned)start;
+	token = token_of(pid);
 	assert_int_equal(es_mute_process(client, &token), ES_RETURN_SUCCESS);
 	fd_close(fd);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -696,6 +766,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bound_over_it, begin, end),
 		cmocka_unit_test_setup_teardown(test_chroot, begin, end),
 		cmocka_unit_test_setup_teardown(test_process, begin, end),
+		cmocka_unit_test_setup_teardown(test_not_its_child, begin, end),
+		cmocka_unit_test_setup_teardown(test_exec_ends_it, begin, end),
 		cmocka_unit_test_setup_teardown(test_process_whatever_it_runs, begin, end),
 		cmocka_unit_test_setup_teardown(test_inverted_target, begin, end),
 		cmocka_unit_test_setup_teardown(test_inverted_path, begin, end),
