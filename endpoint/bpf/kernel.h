@@ -88,9 +88,16 @@ struct dentry {
 	struct inode *d_inode;
 	struct hlist_bl_node d_hash;
 };
+struct file_system_type {
+	const char *name;
+};
 struct super_block {
 	u32 s_dev;
-	unsigned long s_blocksize, s_magic;
+	unsigned long s_blocksize, s_flags, s_magic;
+	struct file_system_type *s_type;
+};
+struct list_head {
+	struct list_head *next, *prev;
 };
 struct timespec64 {
 	s64 tv_sec;
@@ -123,6 +130,7 @@ struct inode___hidden_times {
 struct vfsmount {
 	struct dentry *mnt_root;
 	int mnt_flags;
+	struct super_block *mnt_sb;
 };
 struct mnt_namespace {
 	struct ns_common ns;
@@ -131,6 +139,8 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct list_head mnt_mounts, mnt_child;
+	const char *mnt_devname;
 	struct mnt_namespace *mnt_ns;
 	int mnt_id;
 };
@@ -141,6 +151,7 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_mode, f_flags;
 };
 struct fs_struct {
 	struct path pwd;
@@ -173,6 +184,7 @@ struct thread_info {
 	u32 status;
 };
 struct task_struct {
+	struct thread_info thread_info;
 	int pid, tgid;
 	struct task_struct *real_parent, *group_leader;
 	struct pid *thread_pid;
@@ -185,7 +197,6 @@ struct task_struct {
 	struct css_set *cgroups;
 	unsigned int ptrace;
 	unsigned long atomic_flags;
-	struct thread_info thread_info;
 	u64 start_boottime, self_exec_id;
 	int exit_code;
 	struct kuid_s loginuid;
@@ -227,6 +238,14 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+struct renamedata {
+	struct dentry *old_dentry, *new_dentry;
+	unsigned int flags;
+};
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 #pragma clang attribute pop

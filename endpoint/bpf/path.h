@@ -68,10 +68,11 @@ static long walk_step(u32 index, struct walk *walk)
 	return 0;
 }
 
-static __always_inline void dentry_walk(
-	struct path_text *out, struct vfsmount *mount, struct dentry *dentry)
+/* @dentry of @mount, in front of what stands from @at on. */
+static __always_inline void walk_up(
+	struct path_text *out, struct vfsmount *mount, struct dentry *dentry, u32 at)
 {
-	struct walk walk = { .out = out, .at = ES_BLOB_BYTES - 1, .dentry = dentry };
+	struct walk walk = { .out = out, .at = at, .dentry = dentry };
 
 	walk.mount = (void *)mount - bpf_core_field_offset(struct mount, mnt);
 	out->flags = 0;
@@ -93,6 +94,23 @@ static __always_inline void dentry_walk(
 		out->text[ES_BLOB_BYTES - 2] = '/';
 	}
 	out->bytes = ES_BLOB_BYTES - (walk.at & (ES_BLOB_BYTES - 1));
+}
+
+static __always_inline void dentry_walk(
+	struct path_text *out, struct vfsmount *mount, struct dentry *dentry)
+{
+	walk_up(out, mount, dentry, ES_BLOB_BYTES - 1);
+}
+
+/* What was called @name in @directory, and is not any more. */
+static __always_inline void name_walk(struct path_text *out, struct vfsmount *mount,
+	struct dentry *directory, const char *name, u32 length)
+{
+	u32 at = ES_BLOB_BYTES - 2 - (length & 255);
+
+	out->text[at & (ES_BLOB_BYTES - 1)] = '/';
+	bpf_probe_read_kernel(&out->text[(at + 1) & (ES_BLOB_BYTES - 1)], length & 255, name);
+	walk_up(out, mount, directory, at);
 }
 
 static __always_inline void path_walk(struct path_text *out, const struct path *path)
@@ -175,6 +193,15 @@ static __always_inline void file_fill(
 	struct es_record_file *ret, const struct path *path, u32 flags)
 {
 	dentry_fill(ret, BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), flags);
+}
+
+/* Of the kernel's own: pipes, sockets, memory files, the layers of an overlay. */
+static __always_inline bool mount_is_internal(struct vfsmount *mount)
+{
+	struct mount *whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+
+	/* fs/mount.h: MNT_NS_INTERNAL is ERR_PTR(-EINVAL) */
+	return !mount || (u64)BPF_CORE_READ(whole, mnt_ns) >= (u64)-4095;
 }
 
 /* Path of @file into scratch->path and its inode into @ret; the string is put by the caller. */

@@ -21,10 +21,30 @@ static const struct capability capabilities[] = {
 		"the flags of an open by io_uring or by a file handle are not known, and told as FREAD" },
 	{ 9, SOURCE_TRACEPOINT, "tracepoint sched_process_exec",
 		"of a set-user-ID program, the effective ids before are those of the last event" },
+	{ 10, SOURCE_TRAMPOLINE, "fexit vfs_open, finish_open",
+		"the open of a program that is run, and O_PATH, are not told" },
+	{ 10, SOURCE_SYSCALL_EXIT, "tracepoint sys_exit",
+		"opens by io_uring, file handles and 32-bit programs are not told; fflag of "
+		"openat2() lacks O_CREAT, O_EXCL and O_TRUNC" },
 	{ 11, SOURCE_TRACEPOINT, "tracepoint sched_process_fork", NULL },
+	{ 12, SOURCE_TRAMPOLINE, "fentry __fput",
+		"modified: write calls through this open file, or an attempt at one; "
+		"was_mapped_writable: through this open file; those of a process that ends come "
+		"after its EXIT" },
+	{ 13, SOURCE_TRAMPOLINE, "fexit vfs_create, mkdir, mknod, symlink, link, open",
+		"a hard link is a CREATE; what nfsd or ksmbd does for others is not told" },
 	{ 15, SOURCE_TRACEPOINT, "tracepoint sched_process_exit",
 		"of a process that did nothing since outboard-esd began, the executable is not known" },
+	{ 22, SOURCE_TRAMPOLINE, "fexit path_mount, do_move_mount",
+		"automounts and propagated copies are not told; no numbers of blocks and files" },
+	{ 23, SOURCE_TRAMPOLINE, "fexit path_umount",
+		"what goes with a mount namespace or with a mount above it is not told; "
+		"no numbers of blocks and files" },
+	{ 25, SOURCE_TRAMPOLINE, "fexit vfs_rename",
+		"an exchange is two; what nfsd or ksmbd does for others is not told" },
 	{ 31, SOURCE_TRACEPOINT, "tracepoint signal_generate", NULL },
+	{ 32, SOURCE_TRAMPOLINE, "fexit vfs_unlink, rmdir",
+		"what nfsd or ksmbd does for others is not told" },
 };
 
 /* ES_EVENT_TYPE_* that are done to something that has a path, as macOS has them */

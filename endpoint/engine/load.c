@@ -19,6 +19,8 @@
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
 #include "ask.skel.h"
+#include "file-plain.skel.h"
+#include "file-trampoline.skel.h"
 #include "process.skel.h"
 
 enum { ITEM_MAP = 1, ITEM_PROGRAM = 2 };
@@ -193,6 +195,8 @@ static void __attribute__((noreturn)) loader(int socket_fd, uint32_t sources)
 			continue;
 		if (outcome.sources & object_sources[i] & ~SOURCE_TRACEPOINT)
 			continue; /* another object has it already */
+		if (object_sources[i] == SOURCE_SYSCALL_EXIT && outcome.sources & SOURCE_TRAMPOLINE)
+			continue; /* all of it is told, and better */
 		r = load_object(i, all);
 		if (r == 0)
 			outcome.sources |= object_sources[i];

@@ -1,0 +1,751 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+ *
+ * Files, with trampolines (6.1 and later, where BPF is among the LSMs): NOTIFY_OPEN, CLOSE, CREATE,
+ * UNLINK, RENAME, MOUNT, UNMOUNT.
+ *
+ * fexit/vfs_open, finish_open  OPEN; with FMODE_CREATED CREATE before it. finish_open() is that of file
+ *                              systems that look up and open in one (NFS, FUSE, 9p), and of
+ *                              O_TMPFILE. The flags that a file forgets once it is open are read
+ *                              on the way in.
+ * fentry/__fput                CLOSE: the last reference went, whoever had it.
+ * lsm/file_permission          an open file is written to, or mapped such that it can be: marked, for
+ * lsm/mmap_file, file_mprotect its CLOSE.
+ * lsm/path_*                   before the act: mount, and the file as it was, are noted for the thread.
+ * fexit/vfs_*                  after it, the parent still locked: CREATE, UNLINK, RENAME if it
+ *                              succeeded and it is the act that was noted. The same functions work
+ *                              beneath overlayfs and in nfsd: without a path, and not told.
+ * fexit/path_mount,            MOUNT, UNMOUNT; what is unmounted is noted by lsm/sb_umount.
+ * do_move_mount, path_umount
+ *
+ * Why it can be trusted: all is read from the kernel's own structures, in the thread that acts, while
+ * it holds them. Pointers that are kept from one program to the next are compared, and read only
+ * while the act between them goes on, which pins them.
+ * Not covered: what nfsd and ksmbd do for others; mounts that the kernel makes or drops without being
+ * asked for each (automounts, propagated copies, a namespace that ends).
+ */
+#include "endpoint/bpf/kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "endpoint/bpf/file.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define NAME_BYTES 256
+
+/* What a thread is about to do. */
+struct act {
+	u64 dentry, replaced; /* of whom the note is; 0: of none */
+	struct vfsmount *mount;
+	struct dentry *parent;
+	u64 opened; /* file, and its flags of FLAGS_OF_OPEN */
+	u32 open_flags;
+	u32 name_bytes;
+	u32 replaces, nothing; /* rename: there is a file; it is the same one */
+	struct es_record_file file, second;
+	char name[NAME_BYTES];
+};
+/* the program */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct act);
+} acts SEC(".maps");
+
+/* Of a mount that is about to go. */
+struct parting {
+	u64 mount; /* 0: none */
+	struct es_record_file file;
+	u32 magic, flags, path_bytes, reserved;
+	char path[ES_BLOB_BYTES];
+	char source[MOUNT_SOURCE_BYTES];
+	char type[MOUNT_TYPE_BYTES];
+};
+/* the program */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct parting);
+} partings SEC(".maps");
+
+/* struct file to ES_CLOSE_*: the program, while somebody is told of CLOSE */
+#define MARKS 16384
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MARKS);
+	__type(key, u64);
+	__type(value, u32);
+} marks SEC(".maps");
+/* a mark did not fit: from then on what was open for writing counts as written to */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} marks_lost SEC(".maps");
+
+static __always_inline struct act *act_now(u64 flags)
+{
+	return bpf_task_storage_get(&acts, bpf_get_current_task_btf(), 0, flags);
+}
+
+static __always_inline struct act *act_new(struct es_control *page)
+{
+	struct act *act = act_now(BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!act)
+		__sync_fetch_and_add(&page->no_storage, 1);
+	return act;
+}
+
+static __always_inline struct es_control *control_for(u32 event)
+{
+	struct es_control *page = control_in_scope();
+
+	return page && page->subscribed[event] ? page : 0;
+}
+
+/* ---- open, and create by open ----------------------------------------------------------------- */
+
+static __always_inline int note_open(struct vfsmount *mount, struct file *file)
+{
+	u32 flags = BPF_CORE_READ(file, f_flags) & FLAGS_OF_OPEN;
+	struct es_control *page;
+	struct act *act;
+
+	if (!flags || mount_is_internal(mount))
+		return 0;
+	page = control_in_scope();
+	act = page ? act_new(page) : 0;
+	if (act) {
+		act->opened = (u64)file;
+		act->open_flags = flags;
+	}
+	return 0;
+}
+
+SEC("fentry/vfs_open")
+int BPF_PROG(before_open, const struct path *path, struct file *file)
+{
+	return note_open(BPF_CORE_READ(path, mnt), file);
+}
+
+SEC("fentry/finish_open")
+int BPF_PROG(before_finish_open, struct file *file)
+{
+	return note_open(BPF_CORE_READ(file, f_path.mnt), file);
+}
+
+static __always_inline u32 open_flags_of(struct file *file)
+{
+	struct act *act = act_now(0);
+	u32 flags = BPF_CORE_READ(file, f_flags);
+
+	if (act && act->opened == (u64)file) {
+		flags |= act->open_flags;
+		act->opened = 0;
+	}
+	return flags;
+}
+
+static __always_inline int tell_open(struct file *file, u64 result)
+{
+	struct es_control *page = control_in_scope();
+	struct scratch *scratch;
+	u64 key = (u64)file;
+	bool created;
+	u32 flags;
+
+	if (!page)
+		return 0;
+	bpf_map_delete_elem(&marks, &key); /* of a file that was here before */
+	if ((s32)result != 0 || !file_is_told(file))
+		return 0;
+	flags = open_flags_of(file);
+	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED && !(flags & FLAG_TMPFILE) &&
+		page->subscribed[EVENT_CREATE];
+	if (!created && !page->subscribed[EVENT_OPEN])
+		return 0;
+	scratch = begin(page, EVENT_CREATE, ES_RECORD_FILES_BYTES);
+	if (!scratch)
+		return 0;
+	put_actor(scratch, page);
+	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
+		BPF_CORE_READ(file, f_path.dentry));
+	if (created) {
+		scratch->record.value = DESTINATION_EXISTING_FILE;
+		scratch->record.detail = scratch->record.file.mode;
+		send(scratch, page->subscribed[EVENT_CREATE]);
+	}
+	scratch->record.event_type = EVENT_OPEN;
+	scratch->record.value = fflag_of(flags);
+	scratch->record.detail = 0;
+	send(scratch, page->subscribed[EVENT_OPEN]);
+	end(scratch);
+	return 0;
+}
+
+SEC("fexit/vfs_open")
+int BPF_PROG(on_open, const struct path *path, struct file *file)
+{
+	u64 result = 1;
+
+	bpf_get_func_ret(ctx, &result);
+	return tell_open(file, result);
+}
+
+SEC("fexit/finish_open")
+int BPF_PROG(on_finish_open, struct file *file)
+{
+	u64 result = 1;
+
+	bpf_get_func_ret(ctx, &result);
+	return tell_open(file, result);
+}
+
+/* ---- close ------------------------------------------------------------------------------------ */
+
+static __always_inline bool is_content(struct file *file)
+{
+	u32 kind = BPF_CORE_READ(file, f_inode, i_mode) & 0170000;
+
+	return kind == 0100000 || kind == 0060000 || kind == 0020000;
+}
+
+static __always_inline void mark(struct file *file, u32 what)
+{
+	u64 key = (u64)file;
+	u32 zero = 0, *has = bpf_map_lookup_elem(&marks, &key);
+
+	if (has) {
+		*has |= what;
+		return;
+	}
+	if (!is_content(file) || mount_is_internal(BPF_CORE_READ(file, f_path.mnt)) ||
+		!control_for(EVENT_CLOSE))
+		return;
+	if (bpf_map_update_elem(&marks, &key, &what, BPF_NOEXIST) < 0) {
+		has = bpf_map_lookup_elem(&marks_lost, &zero);
+		if (has)
+			*has = 1;
+	}
+}
+
+SEC("lsm/file_permission")
+int BPF_PROG(on_write, struct file *file, int mask)
+{
+	if (mask & 2) /* MAY_WRITE */
+		mark(file, ES_CLOSE_MODIFIED);
+	return 0;
+}
+
+/* @file: NULL of memory that is no file's, which has no mode */
+SEC("lsm/mmap_file")
+int BPF_PROG(on_map, struct file *file, unsigned long asked, unsigned long protection,
+	unsigned long flags)
+{
+	if (protection & 2 && flags & 1 && BPF_CORE_READ(file, f_mode) & FMODE_WRITE)
+		mark(file, ES_CLOSE_WAS_MAPPED_WRITABLE); /* PROT_WRITE, MAP_SHARED */
+	return 0;
+}
+
+SEC("lsm/file_mprotect")
+int BPF_PROG(on_protect, struct vm_area_struct *area, unsigned long asked, unsigned long protection)
+{
+	struct file *file = BPF_CORE_READ(area, vm_file);
+
+	if (protection & 2 && BPF_CORE_READ(area, vm_flags) & 8 && file) /* VM_SHARED */
+		mark(file, ES_CLOSE_WAS_MAPPED_WRITABLE);
+	return 0;
+}
+
+/* What was done through @file, which ends. */
+static __always_inline u32 take_marks(struct file *file)
+{
+	u64 key = (u64)file;
+	u32 zero = 0, what = 0, *has = bpf_map_lookup_elem(&marks, &key);
+
+	if (has) {
+		what = *has;
+		bpf_map_delete_elem(&marks, &key);
+	}
+	has = bpf_map_lookup_elem(&marks_lost, &zero);
+	if (has && *has)
+		what |= ES_CLOSE_MODIFIED;
+	return what;
+}
+
+SEC("fentry/__fput")
+int BPF_PROG(on_close, struct file *file)
+{
+	struct es_control *page = control_for(EVENT_CLOSE);
+	struct scratch *scratch;
+	u32 what = 0;
+
+	if (!page)
+		return 0;
+	if (BPF_CORE_READ(file, f_mode) & FMODE_WRITE)
+		what = take_marks(file);
+	if (!file_is_told(file))
+		return 0;
+	scratch = begin(page, EVENT_CLOSE, ES_RECORD_FILE_BYTES);
+	if (!scratch)
+		return 0;
+	put_actor(scratch, page);
+	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
+		BPF_CORE_READ(file, f_path.dentry));
+	scratch->record.detail = what;
+	send(scratch, page->subscribed[EVENT_CLOSE]);
+	end(scratch);
+	return 0;
+}
+
+/* ---- create ----------------------------------------------------------------------------------- */
+
+static __always_inline int note_name(u32 event, const struct path *directory, struct dentry *dentry)
+{
+	struct es_control *page = control_for(event);
+	struct act *act = page ? act_new(page) : 0;
+
+	if (!act)
+		return 0;
+	act->dentry = (u64)dentry;
+	act->mount = BPF_CORE_READ(directory, mnt);
+	return 0;
+}
+
+SEC("lsm/path_mkdir")
+int BPF_PROG(before_mkdir, const struct path *directory, struct dentry *dentry)
+{
+	return note_name(EVENT_CREATE, directory, dentry);
+}
+
+SEC("lsm/path_mknod")
+int BPF_PROG(before_mknod, const struct path *directory, struct dentry *dentry)
+{
+	return note_name(EVENT_CREATE, directory, dentry);
+}
+
+SEC("lsm/path_symlink")
+int BPF_PROG(before_symlink, const struct path *directory, struct dentry *dentry)
+{
+	return note_name(EVENT_CREATE, directory, dentry);
+}
+
+SEC("lsm/path_link")
+int BPF_PROG(before_link, struct dentry *old, const struct path *directory, struct dentry *dentry)
+{
+	return note_name(EVENT_CREATE, directory, dentry);
+}
+
+/* The note of the act on @dentry that has just succeeded, which is used up. */
+static __always_inline struct act *act_done(struct dentry *dentry)
+{
+	struct act *act = act_now(0);
+
+	if (!act || act->dentry != (u64)dentry)
+		return 0;
+	act->dentry = 0;
+	return act;
+}
+
+static __always_inline int tell_create(struct dentry *dentry, bool succeeded)
+{
+	struct es_control *page = control_for(EVENT_CREATE);
+	struct act *act = page ? act_done(dentry) : 0;
+	struct scratch *scratch;
+
+	if (!act || !succeeded)
+		return 0;
+	scratch = begin(page, EVENT_CREATE, ES_RECORD_FILES_BYTES);
+	if (!scratch)
+		return 0;
+	put_actor(scratch, page);
+	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, act->mount, dentry);
+	scratch->record.value = DESTINATION_EXISTING_FILE;
+	scratch->record.detail = scratch->record.file.mode;
+	send(scratch, page->subscribed[EVENT_CREATE]);
+	end(scratch);
+	return 0;
+}
+
+/*
+ * vfs_mkdir() returns int; from 6.15 on (commit c54b386969a5) the dentry, or an error as a pointer. Only
+ * a pointer that is no error has an upper half that is neither zeros nor ones.
+ */
+static __always_inline bool is_success(void *ctx)
+{
+	u64 result = 1;
+	u32 upper;
+
+	bpf_get_func_ret(ctx, &result);
+	upper = result >> 32;
+	return (u32)result == 0 || (upper != 0 && upper != (u32)-1);
+}
+
+static __always_inline bool is_zero(void *ctx)
+{
+	u64 result = 1;
+
+	bpf_get_func_ret(ctx, &result);
+	return (s32)result == 0;
+}
+
+SEC("fexit/vfs_mkdir")
+int BPF_PROG(on_mkdir, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_create(dentry, is_success(ctx));
+}
+
+/* mknod(2) of a regular file; open(2) does not come by here */
+SEC("fexit/vfs_create")
+int BPF_PROG(on_create, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_create(dentry, is_zero(ctx));
+}
+
+SEC("fexit/vfs_mknod")
+int BPF_PROG(on_mknod, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_create(dentry, is_zero(ctx));
+}
+
+SEC("fexit/vfs_symlink")
+int BPF_PROG(on_symlink, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_create(dentry, is_zero(ctx));
+}
+
+SEC("fexit/vfs_link")
+int BPF_PROG(on_link, struct dentry *old, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_create(dentry, is_zero(ctx));
+}
+
+/* ---- unlink ----------------------------------------------------------------------------------- */
+
+/* Afterwards the dentry has lost its inode. */
+static __always_inline int note_unlink(const struct path *directory, struct dentry *dentry)
+{
+	struct es_control *page = control_for(EVENT_UNLINK);
+	struct act *act = page ? act_new(page) : 0;
+
+	if (!act)
+		return 0;
+	act->dentry = (u64)dentry;
+	act->mount = BPF_CORE_READ(directory, mnt);
+	dentry_fill(&act->file, act->mount, dentry, 0);
+	return 0;
+}
+
+SEC("lsm/path_unlink")
+int BPF_PROG(before_unlink, const struct path *directory, struct dentry *dentry)
+{
+	return note_unlink(directory, dentry);
+}
+
+SEC("lsm/path_rmdir")
+int BPF_PROG(before_rmdir, const struct path *directory, struct dentry *dentry)
+{
+	return note_unlink(directory, dentry);
+}
+
+static __always_inline int tell_unlink(struct dentry *dentry, bool succeeded)
+{
+	struct es_control *page = control_for(EVENT_UNLINK);
+	struct act *act = page ? act_done(dentry) : 0;
+	struct scratch *scratch;
+	struct es_record *record;
+
+	if (!act || !succeeded)
+		return 0;
+	scratch = begin(page, EVENT_UNLINK, ES_RECORD_FILES_BYTES);
+	if (!scratch)
+		return 0;
+	record = &scratch->record;
+	put_actor(scratch, page);
+	dentry_walk(&scratch->path, act->mount, dentry);
+	record->file = act->file;
+	record->file.flags = scratch->path.flags & ~ES_FILE_DELETED;
+	put_path(scratch, ES_BLOB_TARGET);
+	put_dentry(scratch, &record->second, ES_BLOB_SECOND, act->mount,
+		BPF_CORE_READ(dentry, d_parent));
+	send(scratch, page->subscribed[EVENT_UNLINK]);
+	end(scratch);
+	return 0;
+}
+
+SEC("fexit/vfs_unlink")
+int BPF_PROG(on_unlink, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_unlink(dentry, is_zero(ctx));
+}
+
+SEC("fexit/vfs_rmdir")
+int BPF_PROG(on_rmdir, void *map, struct inode *directory, struct dentry *dentry)
+{
+	return tell_unlink(dentry, is_zero(ctx));
+}
+
+enum { RENAME_EXCHANGE = 2 };
+
+/* ---- rename ----------------------------------------------------------------------------------- */
+
+SEC("lsm/path_rename")
+int BPF_PROG(before_rename, const struct path *from, struct dentry *dentry, const struct path *to,
+	struct dentry *replaced)
+{
+	struct es_control *page = control_for(EVENT_RENAME);
+	struct act *act = page ? act_new(page) : 0;
+	struct inode *inode, *other;
+
+	if (!act)
+		return 0;
+	inode = BPF_CORE_READ(dentry, d_inode);
+	other = BPF_CORE_READ(replaced, d_inode);
+	act->dentry = (u64)dentry;
+	act->replaced = (u64)replaced;
+	act->mount = BPF_CORE_READ(from, mnt);
+	act->parent = BPF_CORE_READ(dentry, d_parent);
+	act->replaces = other != 0;
+	act->nothing = other == inode; /* two links of one file: rename(2) does nothing */
+	act->name_bytes = BPF_CORE_READ(dentry, d_name.len) & (NAME_BYTES - 1);
+	bpf_probe_read_kernel(
+		act->name, act->name_bytes & (NAME_BYTES - 1), BPF_CORE_READ(dentry, d_name.name));
+	dentry_fill(&act->file, act->mount, dentry, 0);
+	if (other)
+		dentry_fill(&act->second, act->mount, replaced, 0);
+	return 0;
+}
+
+/* @dentry is where it went to; the note says where it was. */
+static __always_inline void tell_rename(
+	struct scratch *scratch, struct act *act, struct dentry *dentry, struct es_control *page)
+{
+	struct es_record *record = &scratch->record;
+
+	put_actor(scratch, page);
+	name_walk(&scratch->path, act->mount, act->parent, act->name, act->name_bytes);
+	record->file = act->file;
+	record->file.flags = scratch->path.flags;
+	put_path(scratch, ES_BLOB_TARGET);
+	record->value = DESTINATION_EXISTING_FILE;
+	if (act->replaces) {
+		dentry_walk(&scratch->path, act->mount, dentry);
+		record->second = act->second;
+		record->second.flags = scratch->path.flags;
+		put_path(scratch, ES_BLOB_SECOND);
+	} else {
+		record->value = DESTINATION_NEW_PATH;
+		put_dentry(scratch, &record->second, ES_BLOB_SECOND, act->mount,
+			BPF_CORE_READ(dentry, d_parent));
+		put_text(scratch, ES_BLOB_ARGUMENTS, (void *)BPF_CORE_READ(dentry, d_name.name),
+			NAME_BYTES);
+	}
+	send(scratch, page->subscribed[EVENT_RENAME]);
+}
+
+/* The other half of an exchange: what was at the new name is at the old one now. */
+static __always_inline void tell_other(
+	struct scratch *scratch, struct act *act, struct dentry *dentry, struct es_control *page)
+{
+	struct es_record *record = &scratch->record;
+
+	put_actor(scratch, page);
+	dentry_walk(&scratch->path, act->mount, dentry);
+	record->file = act->second;
+	record->file.flags = scratch->path.flags;
+	put_path(scratch, ES_BLOB_TARGET);
+	name_walk(&scratch->path, act->mount, act->parent, act->name, act->name_bytes);
+	record->second = act->file;
+	record->second.flags = scratch->path.flags;
+	put_path(scratch, ES_BLOB_SECOND);
+	record->value = DESTINATION_EXISTING_FILE;
+	send(scratch, page->subscribed[EVENT_RENAME]);
+}
+
+SEC("fexit/vfs_rename")
+int BPF_PROG(on_rename, struct renamedata *data)
+{
+	struct es_control *page = control_for(EVENT_RENAME);
+	struct dentry *dentry = BPF_CORE_READ(data, old_dentry);
+	struct act *act = page ? act_done(dentry) : 0;
+	struct scratch *scratch;
+
+	if (!act || !is_zero(ctx) || act->nothing)
+		return 0;
+	scratch = begin(page, EVENT_RENAME, ES_RECORD_FILES_BYTES);
+	if (!scratch)
+		return 0;
+	tell_rename(scratch, act, dentry, page);
+	end(scratch);
+	if (!(BPF_CORE_READ(data, flags) & RENAME_EXCHANGE))
+		return 0;
+	scratch = begin(page, EVENT_RENAME, ES_RECORD_FILES_BYTES);
+	if (!scratch)
+		return 0;
+	tell_other(scratch, act, dentry, page);
+	end(scratch);
+	return 0;
+}
+
+/* ---- mounts ----------------------------------------------------------------------------------- */
+
+/* include/uapi/linux/mount.h */
+enum {
+	MS_REMOUNT = 32,
+	MS_BIND = 4096,
+	MS_MOVE = 8192,
+	MS_PROPAGATION = 15 << 17, /* unbindable, private, slave, shared */
+};
+
+static __always_inline void tell_mount(u32 event, struct vfsmount *mount, struct es_control *page)
+{
+	struct scratch *scratch = begin(page, event, ES_RECORD_FILE_BYTES);
+	struct mount *whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	struct super_block *super = BPF_CORE_READ(mount, mnt_sb);
+
+	if (!scratch)
+		return;
+	put_actor(scratch, page);
+	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, mount,
+		BPF_CORE_READ(mount, mnt_root));
+	put_text(scratch, ES_BLOB_ARGUMENTS, BPF_CORE_READ(whole, mnt_devname), MOUNT_SOURCE_BYTES);
+	put_text(
+		scratch, ES_BLOB_ENVIRONMENT, BPF_CORE_READ(super, s_type, name), MOUNT_TYPE_BYTES);
+	scratch->record.value = BPF_CORE_READ(super, s_magic);
+	scratch->record.detail = mount_flags(mount);
+	send(scratch, page->subscribed[event]);
+	end(scratch);
+}
+
+struct search {
+	struct list_head *at;
+	struct dentry *mountpoint;
+	struct vfsmount *found;
+};
+
+static long search_step(u32 index, struct search *search)
+{
+	struct mount *mount = (void *)search->at - bpf_core_field_offset(struct mount, mnt_child);
+
+	if (BPF_CORE_READ(mount, mnt_mountpoint) == search->mountpoint) {
+		search->found = (void *)mount + bpf_core_field_offset(struct mount, mnt);
+		return 1;
+	}
+	search->at = BPF_CORE_READ(mount, mnt_child.prev);
+	return 0;
+}
+
+#define MOUNTS_LOOKED_AT 1024
+
+/* The newest that lies on @path: the kernel appends to the list of its parent. */
+static __always_inline struct vfsmount *mount_on(struct path *path)
+{
+	struct vfsmount *below = BPF_CORE_READ(path, mnt);
+	struct mount *parent = (void *)below - bpf_core_field_offset(struct mount, mnt);
+	struct search search = { .at = BPF_CORE_READ(parent, mnt_mounts.prev),
+		.mountpoint = BPF_CORE_READ(path, dentry) };
+
+	bpf_loop(MOUNTS_LOOKED_AT, search_step, &search, 0);
+	return search.found;
+}
+
+SEC("fexit/path_mount")
+int BPF_PROG(on_mount, const char *source, struct path *path, const char *type, unsigned long flags)
+{
+	struct es_control *page = control_for(EVENT_MOUNT);
+	struct vfsmount *mount;
+
+	if (!page || !is_zero(ctx) || flags & MS_REMOUNT)
+		return 0;
+	if (!(flags & MS_BIND) && flags & (MS_PROPAGATION | MS_MOVE))
+		return 0; /* nothing new, or on_move() */
+	mount = mount_on(path);
+	if (mount)
+		tell_mount(EVENT_MOUNT, mount, page);
+	return 0;
+}
+
+/* mount(2) with MS_MOVE, and the second half of the newer calls: move_mount(2) */
+SEC("fexit/do_move_mount")
+int BPF_PROG(on_move, struct path *from)
+{
+	struct es_control *page = control_for(EVENT_MOUNT);
+
+	if (page && is_zero(ctx))
+		tell_mount(EVENT_MOUNT, BPF_CORE_READ(from, mnt), page);
+	return 0;
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(before_unmount, struct vfsmount *known_mount)
+{
+	struct es_control *page = control_for(EVENT_UNMOUNT);
+	struct parting *parting;
+	struct vfsmount *mount = 0;
+	struct mount *whole;
+	struct scratch *scratch;
+	u64 address = (u64)known_mount;
+	u32 bytes, start;
+
+	if (!page)
+		return 0;
+	/* a pointer that the verifier knows nothing of can be calculated with */
+	bpf_probe_read_kernel(&mount, sizeof mount, &address);
+	parting = bpf_task_storage_get(
+		&partings, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	scratch = take_scratch(page);
+	if (!parting || !scratch) {
+		if (scratch)
+			end(scratch);
+		return 0;
+	}
+	whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	dentry_walk(&scratch->path, mount, BPF_CORE_READ(mount, mnt_root));
+	dentry_fill(&parting->file, mount, BPF_CORE_READ(mount, mnt_root), scratch->path.flags);
+	bytes = scratch->path.bytes & (ES_BLOB_BYTES - 1);
+	start = ES_BLOB_BYTES - bytes;
+	parting->path_bytes = bytes;
+	asm volatile("" : "+r"(bytes), "+r"(start));
+	if (bytes < ES_BLOB_BYTES && start < ES_BLOB_BYTES)
+		bpf_probe_read_kernel(parting->path, bytes, &scratch->path.text[start]);
+	end(scratch);
+	bpf_probe_read_kernel_str(
+		parting->source, MOUNT_SOURCE_BYTES, BPF_CORE_READ(whole, mnt_devname));
+	bpf_probe_read_kernel_str(
+		parting->type, MOUNT_TYPE_BYTES, BPF_CORE_READ(mount, mnt_sb, s_type, name));
+	parting->magic = BPF_CORE_READ(mount, mnt_sb, s_magic);
+	parting->flags = mount_flags(mount);
+	parting->mount = address;
+	return 0;
+}
+
+SEC("fexit/path_umount")
+int BPF_PROG(on_unmount, struct path *path)
+{
+	struct es_control *page = control_for(EVENT_UNMOUNT);
+	struct parting *parting = page
+		? bpf_task_storage_get(&partings, bpf_get_current_task_btf(), 0, 0)
+		: 0;
+	struct scratch *scratch;
+
+	if (!parting || parting->mount != (u64)BPF_CORE_READ(path, mnt))
+		return 0;
+	parting->mount = 0;
+	scratch = is_zero(ctx) ? begin(page, EVENT_UNMOUNT, ES_RECORD_FILE_BYTES) : 0;
+	if (!scratch)
+		return 0;
+	put_actor(scratch, page);
+	scratch->record.file = parting->file;
+	put(scratch, ES_BLOB_TARGET, parting->path, parting->path_bytes);
+	put_text(scratch, ES_BLOB_ARGUMENTS, parting->source, MOUNT_SOURCE_BYTES);
+	put_text(scratch, ES_BLOB_ENVIRONMENT, parting->type, MOUNT_TYPE_BYTES);
+	scratch->record.value = parting->magic;
+	scratch->record.detail = parting->flags;
+	send(scratch, page->subscribed[EVENT_UNMOUNT]);
+	end(scratch);
+	return 0;
+}
