@@ -57,6 +57,7 @@ struct identities {
 	enum { ASKED_NOTHING, ASKED_WANTED, ASKED_FILE } asked;
 	struct es_identity_key key; /* that was asked for */
 	bool failing;
+	bool tried; /* once before, for what is asked for now */
 };
 #define IDENTITIES_NONE                     \
 	{                                   \

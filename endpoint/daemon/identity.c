@@ -186,15 +186,35 @@ static void answered(struct esd *esd)
 	if (identities->asked == ASKED_WANTED)
 		ring_pass(&identities->ring);
 	identities->asked = ASKED_NOTHING;
+	identities->tried = false;
 	sd_event_source_set_enabled(identities->deadline, SD_EVENT_OFF);
+}
+
+/*
+ * A worker that is gone may have died of something else than this file: it is asked for once more, of
+ * a new one. What waits in the ring is there still.
+ */
+static bool try_again(struct identities *identities, int r)
+{
+	if (identities->tried || identities->asked != ASKED_WANTED ||
+		(r != -EPIPE && r != -ECONNRESET))
+		return false;
+	identities->tried = true;
+	stop_worker(identities);
+	identities->asked = ASKED_NOTHING;
+	sd_event_source_set_enabled(identities->deadline, SD_EVENT_OFF);
+	return true;
 }
 
 /* It is not known which program it is, and why is in the log or in the worker's own. */
 static void give_up(struct esd *esd, int r)
 {
 	struct identities *identities = &esd->identities;
-	const struct identity_answer answer = { .status = r, .key = identities->key };
+	const struct identity_answer answer = { .status = r == -EPIPE ? -EIO : r,
+		.key = identities->key };
 
+	if (try_again(identities, r))
+		return;
 	if (!identities->failing)
 		log_failure(LOG_IDENTITY_FAILED, "outboard-identity-worker", r, NULL);
 	identities->failing = true; /* once, until it works again */
@@ -319,7 +339,7 @@ static int on_answer(sd_event_source *source, int fd, uint32_t events, void *con
 		r = take(esd, &esd->packet);
 	wire_packet_done(&esd->packet);
 	if (r < 0)
-		give_up(esd, r == -EPIPE ? -EIO : r);
+		give_up(esd, r);
 	go_on(esd);
 	return 0;
 }

@@ -55,6 +55,8 @@ struct ask {
 	int group_fd, epoll_fd, notice_fds[2], command_fds[2];
 	pthread_t thread;
 	bool started;
+	atomic_uint ordered; /* the loop: orders that lie in the pipe, or have been taken */
+	unsigned taken;
 	uint64_t marked; /* the loop */
 	int roots[64];	 /* the loop: a descriptor on each file system that is marked */
 	size_t n_roots;

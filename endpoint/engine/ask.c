@@ -316,6 +316,7 @@ static bool on_order(struct ask *ask)
 
 	if (read(ask->command_fds[0], &order, sizeof order) != sizeof order)
 		return true;
+	ask->taken++;
 	if (order.command == COMMAND_ADD)
 		add_client(ask, &order);
 	else if (order.command == COMMAND_DROP)
@@ -338,14 +339,16 @@ static void *decide(void *data)
 	while (going) {
 		uint64_t next = questions_expire(ask, monotonic_ns());
 		struct epoll_event event;
+		int n = epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns()));
 
-		if (epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns())) != 1)
+		/* what the loop said before anybody asked holds for whoever asks */
+		while (going && atomic_load(&ask->ordered) != ask->taken)
+			going = on_order(ask);
+		if (n != 1)
 			continue;
 		if (event.data.u32 == FROM_GROUP)
 			on_group(ask);
-		else if (event.data.u32 == FROM_LOOP)
-			going = on_order(ask);
-		else
+		else if (event.data.u32 != FROM_LOOP)
 			on_answer(ask, event.data.u32);
 	}
 	return NULL;
@@ -355,7 +358,10 @@ static void *decide(void *data)
 
 static int order(struct ask *ask, const struct order *order)
 {
-	return write(ask->command_fds[1], order, sizeof *order) == sizeof *order ? 0 : -errno;
+	if (write(ask->command_fds[1], order, sizeof *order) != sizeof *order)
+		return -errno;
+	atomic_fetch_add(&ask->ordered, 1);
+	return 0;
 }
 
 int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, int *ret_fd)
