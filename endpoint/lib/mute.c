@@ -355,7 +355,7 @@ ob_export void es_release_muted_processes(es_muted_processes_t *muted_processes)
 ob_export es_return_t es_muted_processes(
 	es_client_t *client, size_t *count, audit_token_t **audit_tokens)
 {
-	es_muted_processes_t *list;
+	es_muted_processes_t *list = NULL;
 	audit_token_t *tokens = NULL;
 	es_return_t result;
 	size_t i;
@@ -363,8 +363,8 @@ ob_export es_return_t es_muted_processes(
 	if (!count || !audit_tokens)
 		return ES_RETURN_ERROR;
 	result = es_muted_processes_events(client, &list);
-	if (result != ES_RETURN_SUCCESS)
-		return result;
+	if (result != ES_RETURN_SUCCESS || !list)
+		return ES_RETURN_ERROR;
 	if (list->count)
 		tokens = calloc(list->count, sizeof *tokens);
 	for (i = 0; tokens && i < list->count; i++)
