@@ -180,7 +180,7 @@ static int by_key_and_digest(const void *a, const void *b)
 static int on_digest(void *context, const char *path, size_t bytes, const uint8_t *md5)
 {
 	struct index_builder *builder = context;
-	struct index_entry wanted, *entry;
+	struct index_entry wanted = { 0 }, *entry;
 
 	key_of(divert(builder, settle(builder, path, bytes)), wanted.key);
 	entry = bsearch(&wanted, builder->entries + builder->first,
@@ -331,7 +331,7 @@ void index_close(struct index *index)
 const struct index_entry *index_find(
 	const struct index *index, const char *path, const char **ret_name)
 {
-	struct index_entry wanted;
+	struct index_entry wanted = { 0 };
 	const struct index_entry *entry;
 
 	if (!index->head || path[0] != '/')

@@ -228,7 +228,7 @@ static struct es_identity_key key_of(const char *name)
 
 static void the_key_decides(void **state)
 {
-	struct es_identity_key key = key_of("tool"), wrong;
+	struct es_identity_key key = key_of("tool"), wrong = key;
 	uint64_t *fields[] = { &wrong.inode, &wrong.ctime_ns, &wrong.size };
 	size_t i;
 

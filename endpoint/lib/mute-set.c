@@ -14,8 +14,8 @@ static int compare(
 {
 	if (row->kind != kind)
 		return row->kind < kind ? -1 : 1;
-	if (row->path)
-		return strcmp(row->path, path);
+	if (row->path || !token)
+		return strcmp(row->path ? row->path : "", path ? path : "");
 	if (row->token.val[5] != token->val[5])
 		return row->token.val[5] < token->val[5] ? -1 : 1;
 	if (row->token.val[7] != token->val[7])
@@ -79,7 +79,7 @@ int mute_set_add(struct mute_set *set, uint32_t kind, const char *path, const au
 		row.path = strdup(path);
 		if (!row.path)
 			return -ENOMEM;
-	} else {
+	} else if (token) {
 		row.token = *token;
 	}
 	memmove(&set->rows[at + 1], &set->rows[at], (set->n - at) * sizeof *set->rows);

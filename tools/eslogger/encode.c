@@ -96,7 +96,9 @@ static void put_create_destination(struct jsonl *json, const void *structure)
 static void put_override_file(struct jsonl *json, const void *structure)
 {
 	static const struct field forms[] = {
+		/* cppcheck-suppress nullPointer */
 		FIELD(es_event_gatekeeper_user_override_t, file.file_path),
+		/* cppcheck-suppress nullPointer */
 		FIELD(es_event_gatekeeper_user_override_t, file.file),
 	};
 	const es_event_gatekeeper_user_override_t *event = structure;
