@@ -99,8 +99,9 @@ static struct timespec wall_time(clockid_t clock, uint64_t ns)
 
 	clock_gettime(clock, &then);
 	clock_gettime(CLOCK_REALTIME, &now);
-	wall = (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec -
-		((int64_t)then.tv_sec * NS_PER_SECOND + then.tv_nsec - (int64_t)ns);
+	/* unsigned: what lies in the record may be anything */
+	wall = (int64_t)((uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec + ns -
+		((uint64_t)then.tv_sec * NS_PER_SECOND + (uint64_t)then.tv_nsec));
 	return time_of(wall);
 }
 

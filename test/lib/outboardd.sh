@@ -62,7 +62,8 @@ property() { # IDENTIFIER NAME: of the active copy, or else of the newest
 		'[.[] | select(.identifier == $id)] | sort_by(.active) | last | .[$name] | values'
 }
 
-monitor_start() { exec {monitor_fd}< <(exec outboardctl monitor --json 2>&1); }
+# It may start again in the middle of a test: it holds no end of a client's input ($ask).
+monitor_start() { exec {monitor_fd}< <([ ! -v ask ] || exec {ask}>&-; exec outboardctl monitor --json 2>&1); }
 
 # A property, looked at again at each change that the monitor tells; sets value.
 until_property() { # WHAT IDENTIFIER NAME PATTERN
