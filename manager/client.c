@@ -187,7 +187,7 @@ static int on_submit(void *context, struct wire_packet *got)
 	struct request *request;
 	int r;
 
-	if (id == 0 || !STR_FIELD_OK(submit->identifier) || submit->reserved != 0 ||
+	if (id == 0 || !STR_FIELD_OK(submit->identifier) || submit->again > 1 ||
 		submit->kind < REQUEST_ACTIVATE || submit->kind > REQUEST_PROPERTIES_OF ||
 		find_request(client, id))
 		return -EPROTO;
@@ -196,6 +196,7 @@ static int on_submit(void *context, struct wire_packet *got)
 		return r;
 	request->client = client;
 	request->client_id = id;
+	request->again = submit->again != 0;
 	request->uid = client->uid;
 	request->pid = (uint32_t)client->peer.pid;
 	client->n_requests++;

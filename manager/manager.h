@@ -122,6 +122,7 @@ struct request {
 	char digest[BUNDLE_DIGEST_BYTES];
 	char team[BUNDLE_TEAM_BYTES];
 	bool replace_agreed;
+	bool again;		     /* an outboardd before this one was asked for it, too */
 	uint32_t n_properties;	     /* sent so far */
 	struct extension *extension; /* the copy that it brings about or waits for */
 	bool owns;		     /* that copy exists for this request alone */

@@ -88,6 +88,11 @@ void remove_begin(struct request *request)
 		replace_string(&request->app_path, app);
 		extension = find(request, app);
 	}
+	/* the one that was killed had removed it, and did not come to say so */
+	if (!extension && request->again && !find(request, NULL)) {
+		request_finish(request, 0);
+		return;
+	}
 	if (!extension) {
 		request_fail_rule(request,
 			find(request, NULL) ? RULE_REQUEST_NOT_CONTAINER

@@ -35,7 +35,7 @@ enum request_kind { REQUEST_ACTIVATE = 1, REQUEST_DEACTIVATE = 2, REQUEST_PROPER
 
 struct request_submit {
 	uint32_t kind;
-	uint32_t reserved;
+	uint32_t again; /* 1: an outboardd before this one has been told, and may have done it */
 	char identifier[256];
 };
 static_assert(sizeof(struct request_submit) == 264, "wire");

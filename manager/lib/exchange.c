@@ -184,10 +184,14 @@ int exchange_receive(void)
 
 static int send_submit(os_system_extension_request_t *request)
 {
-	struct request_submit submit = { .kind = request->kind };
+	struct request_submit submit = { .kind = request->kind, .again = request->submitted };
+	int r;
 
 	STR_PUT(submit.identifier, request->identifier);
-	return WIRE_SEND(manager.fd, REQUEST_SUBMIT, request->id, &submit);
+	r = WIRE_SEND(manager.fd, REQUEST_SUBMIT, request->id, &submit);
+	if (r == 0)
+		request->submitted = true;
+	return r;
 }
 
 static int send_answer(os_system_extension_request_t *request)

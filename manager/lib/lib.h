@@ -56,6 +56,7 @@ struct os_system_extension_request_s {
 	enum request_state state;
 	uint64_t id;
 	unsigned due;
+	bool submitted;	      /* to an outboardd that may be gone */
 	uint64_t deadline_ns; /* 0 none: outboardd has answered */
 	bool cancelled, told_approval;
 
