@@ -211,8 +211,6 @@ struct es_control {
 	uint64_t exec_numbers; /* program */
 	uint64_t unasked;      /* program: execs that nobody could be asked about */
 	uint64_t exchanged;    /* program: those that were killed, not being what was allowed */
-	uint32_t fail_closed;  /* what could not be asked does not run */
-	uint32_t reserved2;
 };
 
 /* Of each client, written by the program. */

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <EndpointSecurity/EndpointSecurity.h>
@@ -429,6 +430,52 @@ static void test_what_was_shown_is_what_runs(void **state)
 	es_delete_client(client);
 }
 
+/* Of a memfd there is nothing to hold: it runs, is told, and is counted. */
+static void test_what_cannot_be_asked(void **state)
+{
+	ob_es_counters_t before = { .size = sizeof before }, after = { .size = sizeof after };
+	es_client_t *client = new_client(exec_events, 2);
+	int status, from = open("/bin/true", O_RDONLY | O_CLOEXEC), fd = memfd_create("true", 0);
+	struct stat whole;
+	pid_t pid;
+
+	assert_int_equal(fstat(from, &whole), 0);
+	assert_int_equal(sendfile(fd, from, NULL, (size_t)whole.st_size), whole.st_size);
+	seen.plan = DENY;
+	assert_int_equal(ob_es_client_get_counters(client, &before), 0);
+	pid = fork();
+	if (pid == 0) {
+		fexecve(fd, (char *[]){ "true", NULL }, environ);
+		_exit(98);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	await_count(&seen.n_notify, 1);
+	assert_int_equal(seen.n_exec, 0);
+	assert_int_equal(ob_es_client_get_counters(client, &after), 0);
+	assert_int_equal(after.unasked, before.unasked + 1);
+	es_delete_client(client);
+	close(from);
+	close(fd);
+}
+
+/* Two clients in one process, one of which goes: the other's own acts are still nobody's question. */
+static void test_own_acts(void **state)
+{
+	es_client_t *first = new_client(&open_event, 1), *second;
+	int fd;
+
+	assert_int_equal(es_new_client_f(&second, NULL, on_message), ES_NEW_CLIENT_RESULT_SUCCESS);
+	assert_int_equal(es_subscribe(second, &open_event, 1), ES_RETURN_SUCCESS);
+	seen.plan = DENY;
+	es_delete_client(first);
+	assert_int_equal(open_as_user(in_field("text"), O_RDONLY), EPERM);
+	fd = open(in_field("text"), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	close(fd);
+	es_delete_client(second);
+}
+
 /* ---- deadlines and answers --------------------------------------------------------------------- */
 
 static const es_event_type_t auth_exec = ES_EVENT_TYPE_AUTH_EXEC;
@@ -727,6 +774,8 @@ int main(void)
 		cmocka_unit_test(test_ids_that_a_program_gets),
 		cmocka_unit_test(test_from_a_thread),
 		cmocka_unit_test(test_what_was_shown_is_what_runs),
+		cmocka_unit_test(test_what_cannot_be_asked),
+		cmocka_unit_test(test_own_acts),
 		cmocka_unit_test(test_a_silent_client),
 		cmocka_unit_test(test_the_mode_that_kills),
 		cmocka_unit_test(test_a_client_that_dies),

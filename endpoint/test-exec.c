@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <poll.h>
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <EndpointSecurity/EndpointSecurity.h>
 #include <cmocka.h>
@@ -360,6 +363,90 @@ static void test_what_was_written_is_told(void **state)
 	es_delete_client(client);
 }
 
+/* ---- what a program starts with ---------------------------------------------------------------- */
+
+static struct {
+	uint32_t n;
+	es_fd_t fds[8];
+	int last;
+	char script[PATH_MAX];
+} started;
+
+static void on_start(es_client_t *client, const es_message_t *message, void *context)
+{
+	const es_event_exec_t *exec = &message->event.exec;
+	uint32_t i;
+
+	started.n = es_exec_fd_count(exec);
+	for (i = 0; i < started.n && i < ARRAY_SIZE(started.fds); i++)
+		started.fds[i] = *es_exec_fd(exec, i);
+	if (es_exec_fd(exec, started.n))
+		started.n = UINT32_MAX; /* beyond the count there is none */
+	started.last = exec->last_fd;
+	STR_PUT(started.script, exec->script ? exec->script->path.data : "");
+	n_seen++;
+	sem_post(&something);
+}
+
+/* A file at 0, a pipe at 1, a socket at 5, and nothing else: by way of numbers that are not in use. */
+static void start_with(const char *folder, const char *program)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int pair[2], out[2];
+
+		if (chdir(folder) < 0 || pipe(out) < 0 ||
+			socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+			_exit(99);
+		dup2(open("/dev/null", O_RDONLY), 210);
+		dup2(out[1], 211);
+		dup2(pair[0], 212);
+		dup2(210, 0);
+		dup2(211, 1);
+		dup2(212, 5);
+		close_range(2, 4, 0);
+		close_range(6, ~0u, 0);
+		execl(program, program, NULL);
+		_exit(98);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+static void test_descriptors_and_script(void **state)
+{
+	char folder[] = "/tmp/exec-XXXXXX", path[64];
+	es_client_t *client;
+	int fd;
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/script", folder);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	assert_int_equal(write(fd, "#!/bin/true\n", 12), 12);
+	close(fd);
+	n_seen = 0;
+	assert_int_equal(es_new_client_f(&client, NULL, on_start), ES_NEW_CLIENT_RESULT_SUCCESS);
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	start_with(folder, "./script");
+	await_messages(1);
+	assert_int_equal(started.n, 3);
+	assert_int_equal(started.fds[0].fd, 0);
+	assert_int_equal(started.fds[0].fdtype, 1);
+	assert_int_equal(started.fds[1].fd, 1);
+	assert_int_equal(started.fds[1].fdtype, 6);
+	assert_true(started.fds[1].pipe.pipe_id > 0);
+	assert_int_equal(started.fds[2].fd, 5);
+	assert_int_equal(started.fds[2].fdtype, 2);
+	assert_int_equal(started.last, 5);
+	assert_string_equal(started.script, path);
+	start_with("/", "/bin/true");
+	await_messages(2);
+	assert_string_equal(started.script, "");
+	es_delete_client(client);
+	unlink(path);
+	rmdir(folder);
+}
+
 static const es_message_t *kept;
 
 static void keep(es_client_t *client, const es_message_t *message, void *context)
@@ -411,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_every_program_once),
 		cmocka_unit_test(test_unsubscribed_is_silent),
 		cmocka_unit_test(test_fork_and_exit),
+		cmocka_unit_test(test_descriptors_and_script),
 		cmocka_unit_test(test_what_is_missing_says_so),
 		cmocka_unit_test(test_only_root),
 		cmocka_unit_test(test_a_kept_message_stays),

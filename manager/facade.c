@@ -36,8 +36,6 @@ static int list_capabilities(
 	static const struct {
 		const char *name, *state;
 	} lacking[] = {
-		{ "endpoint-security-exec-fds",
-			"not known: es_exec_fd_count() is 0, last_fd is -1" },
 		{ "endpoint-security-exec-entitlements",
 			"not known: es_exec_entitlements() is NULL" },
 		{ "network-extension", "not in this version" },

@@ -32,7 +32,7 @@ says 1 "outboardd is not running" outboardctl
 outboardd_start
 says 0 "0 extensions: 0 running" outboardctl
 # What no machine has in this version is said, too.
-says 0 'exec-fds: +not known.*network-extension: +not in this version' \
+says 0 'exec-entitlements: +not known.*network-extension: +not in this version' \
 	sh -c 'outboardctl --json | jq -r ".manager.capabilities | to_entries[] | .key + \": \" + .value" | tr "\n" " "'
 [ "$(systemextensionsctl list)" = "0 extension(s)" ] ||
 	fail "list of nothing" "0 extension(s)" "$(systemextensionsctl list)"

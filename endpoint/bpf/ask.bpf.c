@@ -15,8 +15,7 @@
  * Why it can be trusted: fanotify answers for a file, and between that and the program another thread can
  * exchange arguments and environment; check() compares the new program's own memory, which nobody else
  * can write yet. Not covered: an exec of a file that no mark of fanotify holds (a memfd, a file system
- * that was mounted in another namespace) is counted, and killed where [endpoint] fail_mode is closed;
- * arguments beyond the first ES_BLOB_BYTES are not compared.
+ * that was mounted in another namespace) runs, and is counted; arguments beyond the first ES_BLOB_BYTES are not compared.
  */
 #include "endpoint/bpf/kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -199,8 +198,6 @@ int BPF_PROG(check, struct task_struct *task, int old_pid, struct linux_binprm *
 	exec = bpf_map_lookup_elem(&execs, &thread);
 	if (!exec || exec->verdict == ES_VERDICT_NONE) {
 		__sync_fetch_and_add(&page->unasked, 1);
-		if (page->fail_closed)
-			bpf_send_signal(9);
 	} else if (exec->verdict == ES_VERDICT_ALLOWED) {
 		scratch = take_scratch(page);
 		if (!scratch || !is_allowed(scratch, exec, task, binprm->file)) {

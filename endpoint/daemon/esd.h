@@ -90,6 +90,9 @@ int mute_on_rows(void *connection, struct wire_packet *packet);
 int mute_on_invert(void *connection, struct wire_packet *packet);
 int mute_on_still(void *connection, struct wire_packet *packet);
 
+/* asking.c */
+int asking_open(struct esd *esd);
+
 /* manager.c */
 int manager_open(struct esd *esd);
 void manager_tell_clients(struct esd *esd);

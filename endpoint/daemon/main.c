@@ -128,7 +128,9 @@ static int begin(const char *scope)
 		manager_tell_failure(&esd, detail);
 		return r;
 	}
-	r = identity_open(&esd);
+	r = asking_open(&esd);
+	if (r >= 0)
+		r = identity_open(&esd);
 	if (r >= 0)
 		r = listener_open(&esd);
 	if (r >= 0 && esd.manager_fd >= 0)

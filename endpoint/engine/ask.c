@@ -253,12 +253,19 @@ static uint32_t take_answer(struct ask *ask, uint32_t client, const struct endpo
 static void drop_client(struct ask *ask, uint32_t client)
 {
 	struct ask_client *one = &ask->clients[client];
-	const uint64_t nothing = 0;
+	const int map = ask->settings.loaded->maps[MAP_client_processes];
+	uint64_t bits = 0;
 
 	if (one->fd < 0)
 		return;
 	questions_drop_client(ask, client);
-	bpf_map_put(ask->settings.loaded->maps[MAP_client_processes], &one->pid, &nothing, BPF_ANY);
+	/* one process may be several clients */
+	bpf_map_get(map, &one->pid, &bits);
+	bits &= ~(1ull << client);
+	if (bits)
+		bpf_map_put(map, &one->pid, &bits, BPF_ANY);
+	else
+		bpf_map_drop(map, &one->pid);
 	one->fd = fd_close(one->fd); /* epoll forgets it */
 	one->pid_fd = fd_close(one->pid_fd);
 }

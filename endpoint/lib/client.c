@@ -423,7 +423,7 @@ ob_export ob_error_t *ob_es_client_copy_last_error(es_client_t *client)
 
 ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *ret)
 {
-	uint64_t dropped = 0, missed = 0;
+	struct endpoint_counters counters;
 	int r;
 
 	if (!client || !ret || ret->size != sizeof *ret)
@@ -431,15 +431,17 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 	if (client->pid != getpid())
 		return -ECHILD;
 	pthread_mutex_lock(&client->lock);
-	r = connection_count(client, &dropped, &missed);
+	r = connection_count(client, &counters);
 	if (r == -ESTALE)
 		connection_restarted(client);
 	pthread_mutex_unlock(&client->lock);
 	if (r < 0)
 		return r;
 	ret->delivered = atomic_load(&client->delivered);
-	ret->dropped = dropped;
-	ret->deadline_misses = missed;
+	ret->dropped = counters.dropped;
+	ret->deadline_misses = counters.missed;
+	ret->unasked = counters.unasked;
+	ret->exchanged = counters.exchanged;
 	ret->malformed = atomic_load(&client->malformed);
 	ret->restarts = atomic_load(&client->restarts);
 	return 0;

@@ -14,6 +14,9 @@
 #include "base/peer.h"
 #include "endpoint/lib/lib.h"
 
+#define START_SECONDS \
+	30 /* one that begins loads its programs first: as long as outboardd gives it */
+#define ANSWER_SECONDS 5
 #define PAUSE_MIN_MS 20u
 #define PAUSE_MAX_MS 1000u
 
@@ -45,9 +48,17 @@ static int ask(es_client_t *client, uint16_t type, const void *body, size_t byte
 	return r < 0 ? r : await(client, id);
 }
 
+/* Refused by no socket that is one. */
+static void set_patience(es_client_t *client, int seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+
+	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
+
 static int open_socket(es_client_t *client)
 {
-	const struct timeval patience = { .tv_sec = 5 };
 	int inherited = client->pause_ms ? -1 : fd_inherited("endpoint");
 	char path[PATH_MAX];
 
@@ -62,9 +73,7 @@ static int open_socket(es_client_t *client)
 		if (client->fd < 0)
 			return client->fd;
 	}
-	if (setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
-		setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0)
-		return -errno;
+	set_patience(client, START_SECONDS);
 	return client->inherited ? 0 : peer_prove(client->fd, &client->packet);
 }
 
@@ -114,6 +123,7 @@ static int begin(es_client_t *client, es_new_client_result_t *ret_result, struct
 	const struct endpoint_new new = { .record_version = ES_RECORD_VERSION };
 	int r, tries = 0;
 
+	set_patience(client, START_SECONDS);
 	do {
 		/* RESTARTED may lie in front of the answer: then it was to the one before */
 		r = ask(client, WIRE_HELLO, &hello, sizeof hello);
@@ -122,6 +132,7 @@ static int begin(es_client_t *client, es_new_client_result_t *ret_result, struct
 	} while (r == -ESTALE && tries++ < 8);
 	if (r == 0)
 		r = take_ring(client, ret_result, error);
+	set_patience(client, ANSWER_SECONDS);
 	wire_packet_done(&client->packet);
 	return r;
 }
@@ -156,12 +167,8 @@ int connection_ask(es_client_t *client, uint16_t question, const void *body, siz
 
 static int ask_status(es_client_t *client, uint16_t type, const void *body, size_t bytes)
 {
-	int r = ask(client, type, body, bytes);
+	int r = connection_ask(client, type, body, bytes, WIRE_STATUS, sizeof(struct wire_status));
 
-	if (r == 0 &&
-		(client->packet.header.type != WIRE_STATUS ||
-			client->packet.body_bytes != sizeof(struct wire_status)))
-		r = -EPROTO;
 	if (r == 0)
 		r = ((const struct wire_status *)(void *)client->packet.body)->status;
 	wire_packet_done(&client->packet);
@@ -181,20 +188,12 @@ int connection_deadlines(es_client_t *client, const struct endpoint_deadlines *d
 	return ask_status(client, ENDPOINT_DEADLINES, deadlines, sizeof *deadlines);
 }
 
-int connection_count(es_client_t *client, uint64_t *ret_dropped, uint64_t *ret_missed)
+int connection_count(es_client_t *client, struct endpoint_counters *ret)
 {
-	int r = ask(client, ENDPOINT_COUNT, NULL, 0);
+	int r = connection_ask(client, ENDPOINT_COUNT, NULL, 0, ENDPOINT_COUNTERS, sizeof *ret);
 
-	if (r == 0 &&
-		(client->packet.header.type != ENDPOINT_COUNTERS ||
-			client->packet.body_bytes != sizeof(struct endpoint_counters)))
-		r = -EPROTO;
-	if (r == 0) {
-		const struct endpoint_counters *counters = (void *)client->packet.body;
-
-		*ret_dropped = counters->dropped;
-		*ret_missed = counters->missed;
-	}
+	if (r == 0)
+		memcpy(ret, client->packet.body, sizeof *ret);
 	wire_packet_done(&client->packet);
 	return r;
 }

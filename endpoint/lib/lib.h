@@ -125,7 +125,7 @@ int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EV
 /* A question, and its answer of exactly @type and @bytes, in client->packet. */
 int connection_ask(es_client_t *client, uint16_t question, const void *body, size_t body_bytes,
 	uint16_t type, size_t bytes);
-int connection_count(es_client_t *client, uint64_t *ret_dropped, uint64_t *ret_missed);
+int connection_count(es_client_t *client, struct endpoint_counters *ret);
 int connection_deadlines(es_client_t *client, const struct endpoint_deadlines *deadlines);
 void connection_close(es_client_t *client);
 void connection_lost(es_client_t *client);

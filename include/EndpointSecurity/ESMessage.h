@@ -179,10 +179,8 @@ es_string_token_t es_exec_env(const es_event_exec_t *event, uint32_t index);
  * @event: of a message, borrowed
  * @index: below the count
  *
- * Not known in this version: the count is always 0 and es_exec_fd() always NULL, whatever is open.
- * So 0 does not mean that the program has none, and event->last_fd is -1, which says the same. Where
- * it is known, in a later version, it may be some of them only, as on macOS; then last_fd is not -1,
- * and the descriptor is borrowed as long as its message.
+ * The lowest 64 of those below 1024; event->last_fd is the highest of these. The descriptor is borrowed
+ * as long as its message; NULL beyond the count. Of an AUTH_EXEC they are not known: 0, and last_fd -1.
  *
  * Threads: any
  * Since:   0.1

@@ -19,9 +19,9 @@ typedef struct {
 	union {
 		uint8_t reserved[64];
 		struct {
-			es_file_t *script; /* NULL */
+			es_file_t *script; /* of "#!" and its like; or NULL */
 			es_file_t *cwd;
-			int last_fd; /* the highest open descriptor; -1: not known, in this version always */
+			int last_fd; /* the highest open descriptor; -1: none, or not known */
 			cpu_type_t image_cputype;
 			cpu_subtype_t image_cpusubtype;
 		};

@@ -85,7 +85,7 @@ int main(void)
 		  exit(EXIT_FAILURE);
 	});
 	if (es_clear_cache(client) == ES_CLEAR_CACHE_RESULT_ERR_THROTTLE)
-		sleep(1);
+		os_log_info(OS_LOG_DEFAULT, "throttled");
 	es_set_deadline_miss_mode(client, ES_DEADLINE_MISS_MODE_FAIL_CLOSED);
 	es_get_deadline_miss_mode(client, &mode);
 	es_set_deadline_max_milliseconds(client, events, 2, 5000);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the thread that decides has to say, which says nothing itself: a client that has missed a deadline
+ * is named in the log.
+ */
+#include "base/log.h"
+#include "endpoint/daemon/esd.h"
+#include "endpoint/engine/ask.h"
+
+static int on_notice(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct esd *esd = context;
+	struct ask_notice notice;
+
+	while (ask_next_notice(engine_ask(esd->engine), &notice) == 0) {
+		const struct connection *connection = esd->slots[notice.client];
+		pid_t pid = 0; /* gone meanwhile */
+
+		if (connection)
+			pid = connection->handed ? connection->child_pid : connection->peer.pid;
+		log_event(LOG_ENDPOINT_MISSED, capability_name(notice.event), "pid",
+			LOG_NUMBER(pid), "question", LOG_NUMBER(notice.question), "unsaid",
+			LOG_NUMBER(notice.dropped), NULL);
+	}
+	return 0;
+}
+
+int asking_open(struct esd *esd)
+{
+	struct ask *ask = engine_ask(esd->engine);
+
+	return ask ? sd_event_add_io(esd->event, NULL, ask_notice_fd(ask), EPOLLIN, on_notice, esd)
+		   : 0;
+}
