@@ -74,7 +74,7 @@ struct endpoint_refused {
 
 struct endpoint_counters {
 	uint64_t dropped, sent, missed;
-	uint64_t unasked, exchanged; /* of all clients: es_control */
+	uint64_t unmade, unasked, exchanged; /* of all clients: es_control */
 };
 
 /*

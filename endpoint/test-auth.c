@@ -29,13 +29,12 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "endpoint/test-scene.h"
 
-#define PATIENCE_SECONDS 20
 #define DEADLINE_MS 300
 #define UID 2101
 #define GID 3101
 
-static pid_t esd;
 static char field[PATH_MAX]; /* the tmpfs */
 
 /* ---- what the client does ---------------------------------------------------------------------- */
@@ -57,7 +56,6 @@ static struct {
 	uint32_t notify_arguments;
 	_Atomic(int) result, second_result;
 } seen;
-static sem_t something;
 
 static void answer(es_client_t *client, const es_message_t *message, bool deny)
 {
@@ -137,34 +135,6 @@ static void on_message(es_client_t *client, const es_message_t *message, void *c
 
 /* ---- the scene --------------------------------------------------------------------------------- */
 
-static void start_esd(void)
-{
-	char program[PATH_MAX], path[PATH_MAX], word[6];
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	esd = fork();
-	if (esd == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
-			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
-			getenv("SCOPE_CGROUP"), "--scope-filesystem", field, NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
-	close(out[0]);
-}
-
-static void stop_esd(void)
-{
-	assert_int_equal(kill(esd, SIGKILL), 0);
-	assert_int_equal(waitpid(esd, NULL, 0), esd);
-}
-
 static const char *in_field(const char *name)
 {
 	static char paths[4][PATH_MAX + 64];
@@ -222,17 +192,6 @@ static es_client_t *new_client(const es_event_type_t *events, uint32_t n)
 	assert_int_equal(es_new_client_f(&client, NULL, on_message), ES_NEW_CLIENT_RESULT_SUCCESS);
 	assert_int_equal(es_subscribe(client, events, n), ES_RETURN_SUCCESS);
 	return client;
-}
-
-static void await_count(atomic_uint *counter, unsigned n)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SECONDS;
-	while (*counter < n)
-		if (sem_timedwait(&something, &until) < 0 && errno == ETIMEDOUT)
-			fail_msg("%u messages in %d s, expected %u", *counter, PATIENCE_SECONDS, n);
 }
 
 static void become_user(void)
@@ -600,10 +559,10 @@ static void test_esd_that_dies(void **state)
 		_exit(100 + errno);
 	}
 	await_count(&seen.n_exec, 1);
-	stop_esd();
+	esd_stop();
 	assert_int_equal(waitpid(asker, &status, 0), asker);
 	assert_int_equal(status, 0);
-	start_esd();
+	esd_start(field);
 	seen.plan = DENY;
 	do /* until it has come back by itself, nobody is asked */
 		status = run(in_field("good"), "again");
@@ -656,10 +615,10 @@ static void test_results_of_answers(void **state)
 	error = ob_es_client_copy_last_error(client);
 	assert_string_equal(ob_error_get_rule(error), "endpoint.answer");
 	ob_error_release(error);
-	stop_esd();
+	esd_stop();
 	assert_int_equal(es_respond_auth_result(client, kept, ES_AUTH_RESULT_DENY, false),
 		ES_RESPOND_RESULT_ERR_DUPLICATE_RESPONSE);
-	start_esd();
+	esd_start(field);
 	es_release_message(kept);
 	es_delete_client(client);
 	es_delete_client(other);
@@ -784,19 +743,14 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_cache),
 	};
-	char path[PATH_MAX];
 	int r;
 
-	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
-		fprintf(stderr, "test-auth: needs root and a scope (test/lib/scope)\n");
+	if (!scene_begin("test-auth"))
 		return 77;
-	}
-	sem_init(&something, 0, 0);
-	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
 	set_the_field();
-	start_esd();
+	esd_start(field);
 	r = cmocka_run_group_tests(tests, NULL, NULL);
-	stop_esd();
+	esd_stop();
 	umount2(field, MNT_DETACH);
 	return r;
 }

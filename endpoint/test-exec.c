@@ -25,13 +25,13 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "endpoint/test-scene.h"
 
 #define PROGRAMS 40
 #define FLOOD 400
 #define WAITING \
 	600 /* more than two batches of the library, whose queue turns to the socket between them */
 #define LARGE_BYTES 3500 /* of an argument: FLOOD of them do not fit into a ring of 1 MiB */
-#define PATIENCE_SECONDS 20
 
 static struct seen {
 	pid_t pid, ppid;
@@ -44,9 +44,8 @@ static struct seen {
 	int stat;
 } seen[FLOOD * 4];
 static atomic_uint n_seen;
-static sem_t something, go_on;
+static sem_t go_on;
 static _Atomic(bool) hold;
-static pid_t esd;
 
 static void on_message(es_client_t *client, const es_message_t *message, void *context)
 {
@@ -76,46 +75,6 @@ static void on_message(es_client_t *client, const es_message_t *message, void *c
 	if (hold)
 		while (sem_wait(&go_on) < 0)
 			;
-}
-
-/* Wait until the handler was called @n times since the last reset. */
-static void await_messages(unsigned n)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SECONDS;
-	while (n_seen < n)
-		if (sem_timedwait(&something, &until) < 0 && errno == ETIMEDOUT)
-			fail_msg("%u messages in %d s, expected %u", n_seen, PATIENCE_SECONDS, n);
-}
-
-static void start_esd(void)
-{
-	char program[PATH_MAX], path[PATH_MAX], word[6];
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	esd = fork();
-	if (esd == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
-			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
-			getenv("SCOPE_CGROUP"), NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
-	close(out[0]);
-}
-
-static void stop_esd(void)
-{
-	assert_int_equal(kill(esd, SIGKILL), 0);
-	assert_int_equal(waitpid(esd, NULL, 0), esd);
 }
 
 static char *environment[] = { "A=b", NULL };
@@ -177,7 +136,7 @@ static void test_every_program_once(void **state)
 		pids[i] = run_program(i, (uid_t)(2001 + i), (gid_t)(3001 + i));
 	for (i = 0; i < PROGRAMS; i++)
 		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
-	await_messages(PROGRAMS);
+	await_count(&n_seen, PROGRAMS);
 	for (i = 0; i < PROGRAMS; i++) {
 		const struct seen *at = seen;
 		char word[16];
@@ -222,7 +181,7 @@ static void test_unsubscribed_is_silent(void **state)
 	waitpid(run_program(1, 0, 0), NULL, 0);
 	subscribe(client, exec);
 	waitpid(run_program(2, 0, 0), NULL, 0);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_string_equal(seen[0].first, "2");
 	es_delete_client(client);
 }
@@ -238,7 +197,7 @@ static void test_fork_and_exit(void **state)
 	if (pid == 0)
 		_exit(7);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_int_equal(seen[0].pid, pid);
 	assert_int_equal(seen[0].stat, status);
 	es_delete_client(client);
@@ -298,10 +257,10 @@ static void test_a_slow_client_loses_by_number(void **state)
 	held = FLOOD - (unsigned)counters.dropped;
 	hold = false;
 	sem_post(&go_on);
-	await_messages(held);
+	await_count(&n_seen, held);
 	/* a last one shows the gap */
 	waitpid(run_program(0, 0, 0), NULL, 0);
-	await_messages(held + 1);
+	await_count(&n_seen, held + 1);
 	for (i = 1; i < n_seen; i++)
 		missing += seen[i].global_seq_num - seen[i - 1].global_seq_num - 1;
 	assert_int_equal(missing, counters.dropped);
@@ -315,8 +274,8 @@ static void test_esd_is_replaced(void **state)
 	int r;
 
 	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
-	stop_esd();
-	start_esd();
+	esd_stop();
+	esd_start(NULL);
 	/* the library comes back by itself: until then there is nothing to count */
 	do {
 		r = ob_es_client_get_counters(client, &counters);
@@ -325,7 +284,7 @@ static void test_esd_is_replaced(void **state)
 	} while (r < 0);
 	n_seen = 0;
 	waitpid(run_program(3, 0, 0), NULL, 0);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_string_equal(seen[0].first, "3");
 	assert_int_equal(ob_es_client_get_counters(client, &counters), 0);
 	assert_int_equal(counters.restarts, 1);
@@ -346,16 +305,16 @@ static void test_what_was_written_is_told(void **state)
 	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
 	for (i = 0; i < WAITING; i++)
 		waitpid(run_program((int)i, 0, 0), NULL, 0);
-	await_messages(1); /* the handler is in the first one, the others wait */
-	stop_esd();
-	start_esd();
+	await_count(&n_seen, 1); /* the handler is in the first one, the others wait */
+	esd_stop();
+	esd_start(NULL);
 	hold = false;
 	sem_post(&go_on);
-	await_messages(WAITING);
+	await_count(&n_seen, WAITING);
 	while (ob_es_client_get_counters(client, &counters) < 0)
 		poll(NULL, 0, 5);
 	waitpid(run_program(WAITING, 0, 0), NULL, 0);
-	await_messages(WAITING + 1);
+	await_count(&n_seen, WAITING + 1);
 	for (i = 0; i < WAITING; i++)
 		assert_int_equal(seen[i].global_seq_num, i);
 	assert_int_equal(seen[WAITING].global_seq_num, WAITING + 1);
@@ -428,7 +387,7 @@ static void test_descriptors_and_script(void **state)
 	assert_int_equal(es_new_client_f(&client, NULL, on_start), ES_NEW_CLIENT_RESULT_SUCCESS);
 	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
 	start_with(folder, "./script");
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_int_equal(started.n, 3);
 	assert_int_equal(started.fds[0].fd, 0);
 	assert_int_equal(started.fds[0].fdtype, 1);
@@ -440,7 +399,7 @@ static void test_descriptors_and_script(void **state)
 	assert_int_equal(started.last, 5);
 	assert_string_equal(started.script, path);
 	start_with("/", "/bin/true");
-	await_messages(2);
+	await_count(&n_seen, 2);
 	assert_string_equal(started.script, "");
 	es_delete_client(client);
 	unlink(path);
@@ -468,7 +427,7 @@ static void test_a_kept_message_stays(void **state)
 	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
 	waitpid(run_program(11, 0, 0), NULL, 0);
 	waitpid(run_program(12, 0, 0), NULL, 0);
-	await_messages(2);
+	await_count(&n_seen, 2);
 	es_delete_client(client);
 	assert_string_equal(es_exec_arg(&kept->event.exec, 1).data, "11");
 	assert_true(str_ends(kept->event.exec.target->executable->path.data, "/true"));
@@ -483,12 +442,12 @@ static void test_clients_of_two(void **state)
 	assert_int_equal(es_new_client_f(&second, NULL, on_message), ES_NEW_CLIENT_RESULT_SUCCESS);
 	subscribe(first, ES_EVENT_TYPE_NOTIFY_EXEC);
 	waitpid(run_program(1, 0, 0), NULL, 0);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_int_equal(n_seen, 1); /* the other has not subscribed */
 	es_delete_client(first);
 	subscribe(second, ES_EVENT_TYPE_NOTIFY_EXEC);
 	waitpid(run_program(2, 0, 0), NULL, 0);
-	await_messages(2);
+	await_count(&n_seen, 2);
 	es_delete_client(second);
 }
 
@@ -507,18 +466,13 @@ int main(void)
 		cmocka_unit_test(test_what_was_written_is_told),
 		cmocka_unit_test(test_esd_is_replaced),
 	};
-	char path[PATH_MAX];
 	int r;
 
-	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
-		fprintf(stderr, "test-exec: needs root and a scope (test/lib/scope)\n");
+	if (!scene_begin("test-exec"))
 		return 77;
-	}
-	sem_init(&something, 0, 0);
 	sem_init(&go_on, 0, 0);
-	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
-	start_esd();
+	esd_start(NULL);
 	r = cmocka_run_group_tests(tests, NULL, NULL);
-	stop_esd();
+	esd_stop();
 	return r;
 }

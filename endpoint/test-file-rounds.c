@@ -26,8 +26,8 @@
 #include "base/fd.h"
 #include "base/macros.h"
 #include "base/paths.h"
+#include "endpoint/test-scene.h"
 
-#define PATIENCE_SECONDS 20
 #define WORKERS 3
 #define AHEAD \
 	200 /* acts of a worker that nobody has read yet: the ring holds more of all of them */
@@ -38,37 +38,7 @@ static struct shared {
 
 static const es_event_type_t types[] = { ES_EVENT_TYPE_NOTIFY_OPEN, ES_EVENT_TYPE_NOTIFY_CLOSE,
 	ES_EVENT_TYPE_NOTIFY_CREATE, ES_EVENT_TYPE_NOTIFY_UNLINK, ES_EVENT_TYPE_NOTIFY_RENAME };
-static sem_t something;
 static char root[128]; /* a file system of the test's own */
-static pid_t esd;
-
-static void start_esd(void)
-{
-	char program[PATH_MAX], path[PATH_MAX], word[6];
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	esd = fork();
-	if (esd == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
-			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
-			getenv("SCOPE_CGROUP"), NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
-	close(out[0]);
-}
-
-static void stop_esd(void)
-{
-	assert_int_equal(kill(esd, SIGKILL), 0);
-	assert_int_equal(waitpid(esd, NULL, 0), esd);
-}
 
 /* In a child: an assertion of cmocka's would go on in there with the parent's tests. */
 #define must(what)                                                                    \
@@ -199,6 +169,19 @@ static void make_folders(void)
 	}
 }
 
+static void fail_lost(es_client_t *client, const struct round *round, int i, unsigned long all)
+{
+	ob_es_counters_t counters = { .size = sizeof counters };
+
+	ob_es_client_get_counters(client, &counters);
+	fail_msg("%s: of worker %d %lu of %lu were told (others %lu, %lu), %lu of all were wrong; "
+		 "dropped %lu, unmade %lu",
+		round->name, i, (unsigned long)shared->handled[i], all,
+		(unsigned long)shared->handled[(i + 1) % WORKERS],
+		(unsigned long)shared->handled[(i + 2) % WORKERS], (unsigned long)wrong,
+		(unsigned long)counters.dropped, (unsigned long)counters.unmade);
+}
+
 static void run_round(const struct round *round, unsigned n)
 {
 	unsigned long all = (unsigned long)n * acts_of(round);
@@ -223,9 +206,7 @@ static void run_round(const struct round *round, unsigned n)
 	for (i = 0; i < WORKERS; i++) {
 		assert_int_equal(waitpid(workers[i], &status, 0), workers[i]);
 		if (status != 0)
-			fail_msg("%s: of worker %d %lu of %lu were told, %lu of all were wrong",
-				round->name, i, (unsigned long)shared->handled[i], all,
-				(unsigned long)wrong);
+			fail_lost(client, round, i, all);
 	}
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += PATIENCE_SECONDS;
@@ -269,27 +250,22 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_act_once_and_in_order),
 	};
-	char path[PATH_MAX];
 	int r = 77;
 
-	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
-		fprintf(stderr, "test-file-rounds: needs root and a scope (test/lib/scope)\n");
+	if (!scene_begin("test-file-rounds"))
 		return 77;
-	}
-	sem_init(&something, 0, 0);
 	shared = mmap(
 		NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
 	snprintf(root, sizeof root, "%s/rounds", getenv("OUTBOARD_ROOT"));
 	if (shared == MAP_FAILED || mkdir(root, 0755) < 0 ||
 		mount("rounds", root, "tmpfs", 0, NULL) < 0)
 		return 1;
-	start_esd();
+	esd_start(NULL);
 	if (all_are_there())
 		r = cmocka_run_group_tests(tests, NULL, NULL);
 	else
 		fprintf(stderr, "test-file-rounds: this kernel has no trampolines\n");
-	stop_esd();
+	esd_stop();
 	if (umount2(root, MNT_DETACH) < 0)
 		return 1;
 	return r;

@@ -31,8 +31,8 @@
 #include "base/macros.h"
 #include "base/paths.h"
 #include "base/str.h"
+#include "endpoint/test-scene.h"
 
-#define PATIENCE_SECONDS 60
 #define EXPECTED 64
 
 enum { RUID = 2001, EUID = 2002, RGID = 3003, EGID = 3004, LOGIN = 5005 };
@@ -60,9 +60,7 @@ static const es_event_type_t types[] = { ES_EVENT_TYPE_NOTIFY_OPEN, ES_EVENT_TYP
 static const es_message_t *got[EXPECTED];
 static atomic_uint n_got;
 static _Atomic(pid_t) actor;
-static sem_t something;
 static char root[128]; /* a file system of the test's own */
-static pid_t esd;
 
 /* What the actor does to get its login uid may be told later than it is looked for. */
 static bool is_of_login(const es_message_t *message)
@@ -84,45 +82,6 @@ static void on_message(es_client_t *client, const es_message_t *message, void *c
 	es_retain_message(message);
 	got[n_got++] = message;
 	sem_post(&something);
-}
-
-static void await_messages(unsigned n)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SECONDS;
-	while (n_got < n)
-		if (sem_timedwait(&something, &until) < 0 && errno == ETIMEDOUT)
-			fail_msg("%u messages in %d s, expected %u", n_got, PATIENCE_SECONDS, n);
-}
-
-static void start_esd(void)
-{
-	char program[PATH_MAX], path[PATH_MAX], word[6];
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	esd = fork();
-	if (esd == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
-			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
-			getenv("SCOPE_CGROUP"), NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
-	close(out[0]);
-}
-
-static void stop_esd(void)
-{
-	assert_int_equal(kill(esd, SIGKILL), 0);
-	assert_int_equal(waitpid(esd, NULL, 0), esd);
 }
 
 /*
@@ -476,7 +435,7 @@ static void compare_all(void)
 {
 	unsigned i;
 
-	await_messages(shared->n);
+	await_count(&n_got, shared->n);
 	for (i = 0; i < shared->n; i++) {
 		compare_event(got[i], &shared->all[i], i);
 		compare_actor(got[i]);
@@ -515,7 +474,7 @@ static void test_what_fails_is_silent(void **state)
 	client = client_of(on_message, most, ARRAY_SIZE(most));
 	assert_int_equal(chown("last", EUID, EGID), 0);
 	run_actor(NULL, act_in_vain);
-	await_messages(1);
+	await_count(&n_got, 1);
 	compare_event(got[0], &shared->all[0], 0);
 	es_delete_client(client);
 }
@@ -733,7 +692,7 @@ static void test_mounts(void **state)
 
 	client = client_of(on_message, two, 2);
 	run_actor(act_on_mounts, NULL);
-	await_messages(2);
+	await_count(&n_got, 2);
 	assert_int_equal(got[0]->event_type, ES_EVENT_TYPE_NOTIFY_MOUNT);
 	compare_statfs(got[0]->event.mount.statfs);
 	assert_int_equal(got[0]->event.mount.disposition, ES_MOUNT_DISPOSITION_VIRTUAL);
@@ -769,23 +728,19 @@ int main(void)
 		cmocka_unit_test(test_opens),
 		cmocka_unit_test(test_a_removed_working_directory),
 	};
-	char path[PATH_MAX], folder[PATH_MAX + 8];
+	char folder[PATH_MAX + 16];
 	int r = 77;
 
-	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
-		fprintf(stderr, "test-files: needs root and a scope (test/lib/scope)\n");
+	if (!scene_begin("test-files"))
 		return 77;
-	}
-	sem_init(&something, 0, 0);
 	shared = mmap(
 		NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
 	snprintf(root, sizeof root, "%s/files", getenv("OUTBOARD_ROOT"));
 	snprintf(folder, sizeof folder, "%s/mounted", root);
 	if (shared == MAP_FAILED || mkdir(root, 0755) < 0 ||
 		mount("files", root, "tmpfs", 0, "mode=1777") < 0 || mkdir(folder, 0755) < 0)
 		return 1;
-	start_esd();
+	esd_start(NULL);
 	if (are_there(types, ARRAY_SIZE(types)))
 		r = cmocka_run_group_tests(tests, NULL, NULL) |
 			cmocka_run_group_tests(of_open, NULL, NULL);
@@ -793,7 +748,7 @@ int main(void)
 		r = cmocka_run_group_tests(of_open, NULL, NULL);
 	else
 		fprintf(stderr, "test-files: this kernel has no source for events of files\n");
-	stop_esd();
+	esd_stop();
 	if (chdir("/") < 0 || umount2(root, MNT_DETACH) < 0)
 		return 1;
 	return r;

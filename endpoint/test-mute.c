@@ -30,8 +30,8 @@
 #include "base/paths.h"
 #include "base/peer.h"
 #include "base/str.h"
+#include "endpoint/test-scene.h"
 
-#define PATIENCE_SECONDS 30
 #define SEEN 4096
 #define MANY 10000
 #define PATHS_MAX 16384
@@ -46,8 +46,6 @@ static struct seen {
 	char target[PATH_MAX];
 } seen[SEEN];
 static atomic_uint n_seen;
-static sem_t something;
-static pid_t esd;
 static char self[PATH_MAX];
 static es_client_t *client;
 
@@ -65,45 +63,6 @@ static void on_message(es_client_t *of, const es_message_t *message, void *conte
 	at->pid = audit_token_to_pid(at->token);
 	n_seen++;
 	sem_post(&something);
-}
-
-static void await_messages(unsigned n)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += PATIENCE_SECONDS;
-	while (n_seen < n)
-		if (sem_timedwait(&something, &until) < 0 && errno == ETIMEDOUT)
-			fail_msg("%u messages in %d s, expected %u", n_seen, PATIENCE_SECONDS, n);
-}
-
-static void start_esd(void)
-{
-	char program[PATH_MAX], path[PATH_MAX], word[6];
-	int out[2];
-
-	assert_int_equal(pipe(out), 0);
-	esd = fork();
-	if (esd == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(out[1], STDOUT_FILENO);
-		close(out[0]);
-		close(out[1]);
-		execl(path_program("outboard-esd", program), "outboard-esd", "--standalone",
-			"--listen", path_get(PATH_ENDPOINT_SOCKET, NULL, path), "--scope",
-			getenv("SCOPE_CGROUP"), NULL);
-		_exit(127);
-	}
-	close(out[1]);
-	assert_int_equal(read(out[0], word, sizeof word), 6); /* "ready\n" */
-	close(out[0]);
-}
-
-static void stop_esd(void)
-{
-	assert_int_equal(kill(esd, SIGKILL), 0);
-	assert_int_equal(waitpid(esd, NULL, 0), esd);
 }
 
 static void subscribe(es_event_type_t type)
@@ -156,7 +115,7 @@ static unsigned told_of(const char *program)
 	run(program);
 	run(MARK);
 	for (at = before;; at++) {
-		await_messages(at + 1);
+		await_count(&n_seen, at + 1);
 		if (streq(seen[at % SEEN].target, MARK))
 			break;
 	}
@@ -291,7 +250,7 @@ static void test_executable(void **state)
 		es_mute_path_events(client, "/none", ES_MUTE_PATH_TYPE_LITERAL, &fork_type, 1),
 		ES_RETURN_SUCCESS);
 	run(MARK);
-	await_messages(2);
+	await_count(&n_seen, 2);
 	assert_int_equal(seen[0].type, ES_EVENT_TYPE_NOTIFY_FORK);
 	assert_int_equal(
 		es_mute_path_events(client, self, ES_MUTE_PATH_TYPE_LITERAL, &fork_type, 1),
@@ -302,7 +261,7 @@ static void test_executable(void **state)
 		ES_RETURN_SUCCESS);
 	n_seen = 0;
 	run(MARK);
-	await_messages(2);
+	await_count(&n_seen, 2);
 	assert_int_equal(seen[0].type, ES_EVENT_TYPE_NOTIFY_FORK);
 }
 
@@ -318,7 +277,7 @@ static void test_executable_of_all(void **state)
 	assert_int_equal(es_mute_path_prefix(client, folder), ES_RETURN_SUCCESS);
 	before = n_seen;
 	run(MUTED);
-	await_messages(before + 1);
+	await_count(&n_seen, before + 1);
 	assert_int_equal(
 		seen[before % SEEN].type, ES_EVENT_TYPE_NOTIFY_EXIT); /* of what it became */
 	unmute(folder, ES_MUTE_PATH_TYPE_PREFIX);
@@ -340,7 +299,7 @@ static void test_signal_by_its_target(void **state)
 	unmute(self, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	waitpid(pid, NULL, 0);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_int_equal(n_seen, 1);
 }
 
@@ -357,8 +316,8 @@ static void test_many(void **state)
 	assert_int_equal(told_of(MUTED), 1);
 	mute(MUTED, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
 	assert_int_equal(told_of(MUTED), 0);
-	stop_esd();
-	start_esd();
+	esd_stop();
+	esd_start(NULL);
 	while (ob_es_client_get_counters(
 		       client, &(ob_es_counters_t){ .size = sizeof(ob_es_counters_t) }) < 0)
 		poll(NULL, 0, 5);
@@ -431,7 +390,7 @@ static void test_bound_over_it(void **state)
 	if (WEXITSTATUS(status) == 77)
 		skip(); /* a kernel that has no namespaces for users */
 	assert_int_equal(status, 0);
-	await_messages(2); /* after the mark */
+	await_count(&n_seen, 2); /* after the mark */
 	assert_string_equal(seen[1].target, MUTED);
 }
 
@@ -461,7 +420,7 @@ static void test_chroot(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_string_equal(seen[0].target, "/tmp/root" MUTED);
 	mute("/tmp/root" MUTED, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
 	assert_int_equal(umount2("/tmp/root/usr", MNT_DETACH), 0);
@@ -510,7 +469,7 @@ static void test_process(void **state)
 
 	subscribe(ES_EVENT_TYPE_NOTIFY_FORK);
 	pid = start_waiting(&fd);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	token = seen[0].token;
 	assert_int_equal(audit_token_to_pid(token), pid);
 	assert_int_equal(es_unsubscribe_all(client), ES_RETURN_SUCCESS);
@@ -525,7 +484,7 @@ static void test_process(void **state)
 	/* the exec is the process' last act as it is muted; what it has become then is another */
 	fd_close(fd);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_int_equal(seen[0].type, ES_EVENT_TYPE_NOTIFY_EXIT);
 	assert_int_equal(seen[0].pid, pid);
 	assert_int_equal(count_processes(), 0);
@@ -566,7 +525,7 @@ static void test_not_its_child(void **state)
 		}
 		assert_int_equal(waitpid(parent, NULL, 0), parent);
 	}
-	await_messages(1); /* the second one's child, alone */
+	await_count(&n_seen, 1); /* the second one's child, alone */
 	assert_int_equal(n_seen, 1);
 	assert_int_not_equal(seen[0].pid, parent);
 }
@@ -590,7 +549,7 @@ static void test_exec_ends_it(void **state)
 		_exit(127);
 	}
 	close(pair[0]);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	token = seen[0].token;
 	assert_int_equal(es_mute_process(client, &token), ES_RETURN_SUCCESS);
 	assert_int_equal(count_processes(), 1);
@@ -622,14 +581,14 @@ static void test_process_whatever_it_runs(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(count_processes(), 0);
 	run(MARK);
-	await_messages(2); /* its exec and its end */
+	await_count(&n_seen, 2); /* its exec and its end */
 	assert_string_equal(seen[0].target, MARK);
 	/* and the same not muted: both come */
 	n_seen = 0;
 	pid = start_waiting(&fd);
 	fd_close(fd);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	await_messages(2);
+	await_count(&n_seen, 2);
 	assert_int_equal(seen[0].pid, pid);
 }
 
@@ -683,7 +642,7 @@ static void test_inverted_process(void **state)
 	assert_int_equal(es_mute_process(client, &token), ES_RETURN_SUCCESS);
 	fd_close(fd);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	await_messages(1);
+	await_count(&n_seen, 1);
 	assert_string_equal(seen[0].target, MUTED);
 	invert(ES_MUTE_INVERSION_TYPE_PROCESS, ES_MUTE_NOT_INVERTED);
 	assert_int_equal(told_of(OTHER), 1);
@@ -697,16 +656,16 @@ static void test_replaced(void **state)
 	ob_es_counters_t counters = { .size = sizeof counters };
 
 	mute(MUTED, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
-	stop_esd();
-	start_esd();
+	esd_stop();
+	esd_start(NULL);
 	while (ob_es_client_get_counters(client, &counters) < 0)
 		poll(NULL, 0, 5);
 	assert_int_equal(told_of(MUTED), 0);
 	/* a change while nobody is there is made when somebody is */
-	stop_esd();
+	esd_stop();
 	unmute(MUTED, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
 	mute(OTHER, ES_MUTE_PATH_TYPE_TARGET_LITERAL);
-	start_esd();
+	esd_start(NULL);
 	while (ob_es_client_get_counters(client, &counters) < 0)
 		poll(NULL, 0, 5);
 	assert_int_equal(told_of(MUTED), 1);
@@ -732,10 +691,8 @@ static void test_two_clients(void **state)
 
 static int begin_all(void **state)
 {
-	char path[PATH_MAX];
 	pid_t pid = fork();
 
-	sem_init(&something, 0, 0);
 	if (pid == 0) {
 		execl("/bin/cp", "cp", MUTED, MARK, NULL);
 		_exit(127);
@@ -743,14 +700,13 @@ static int begin_all(void **state)
 	waitpid(pid, NULL, 0);
 	if (access(MARK, X_OK) < 0 || !realpath("/proc/self/exe", self))
 		return -1;
-	mkdir_path(path_get(PATH_RUN, NULL, path), 0755);
-	start_esd();
+	esd_start(NULL);
 	return 0;
 }
 
 static int end_all(void **state)
 {
-	stop_esd();
+	esd_stop();
 	return 0;
 }
 
@@ -777,9 +733,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, begin, end),
 	};
 
-	if (geteuid() != 0 || !getenv("SCOPE_CGROUP")) {
-		fprintf(stderr, "test-mute: needs root and a scope (test/lib/scope)\n");
+	if (!scene_begin("test-mute"))
 		return 77;
-	}
 	return cmocka_run_group_tests(tests, begin_all, end_all);
 }

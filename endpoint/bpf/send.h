@@ -159,6 +159,7 @@ static long send_one(u32 index, struct sending *sending)
 	u32 client = lowest(sending->clients), bytes = record->bytes;
 	struct es_counters *count;
 	struct bpf_dynptr place;
+	u64 nth;
 	u64 *dropped_of_type;
 	void *ring;
 
@@ -183,9 +184,13 @@ static long send_one(u32 index, struct sending *sending)
 	record->dropped_of_type = *(volatile u64 *)dropped_of_type;
 	record->dropped = *(volatile u64 *)&count->dropped;
 	bpf_dynptr_write(&place, 0, scratch->made, bytes, 0);
-	/* the flag is looked at when the place is taken: who raises it later sees the record */
+	/*
+	 * The flag is looked at when the place is taken: who raises it later sees the record. The sum that
+	 * is fetched is a full barrier between the two, which nothing else here is.
+	 */
+	nth = __sync_fetch_and_add(&count->sent, 1);
+	asm volatile("" : : "r"(nth));
 	bpf_ringbuf_submit_dynptr(&place, wake_flags(client, count));
-	__sync_fetch_and_add(&count->sent, 1);
 	sending->sent |= 1ull << client;
 	return 0;
 }

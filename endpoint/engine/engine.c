@@ -50,6 +50,7 @@ int engine_count(struct engine *engine, uint32_t client, struct endpoint_counter
 		return r;
 	ret->dropped = counters.dropped;
 	ret->sent = counters.sent;
+	ret->unmade = engine->control->no_scratch;
 	ret->unasked = engine->control->unasked;
 	ret->exchanged = engine->control->exchanged;
 	ret->missed = engine->ask ? ask_missed(engine->ask, client) : 0;

@@ -440,6 +440,7 @@ ob_export int ob_es_client_get_counters(es_client_t *client, ob_es_counters_t *r
 	ret->delivered = atomic_load(&client->delivered);
 	ret->dropped = counters.dropped;
 	ret->deadline_misses = counters.missed;
+	ret->unmade = counters.unmade;
 	ret->unasked = counters.unasked;
 	ret->exchanged = counters.exchanged;
 	ret->malformed = atomic_load(&client->malformed);

@@ -57,6 +57,9 @@ typedef struct ob_es_counters_s {
 	uint64_t malformed;	  /* records that were none; always 0 unless something is broken */
 	uint64_t restarts;	  /* how often outboard-esd was replaced */
 	uint64_t deadline_misses; /* AUTH messages that were not answered in time */
+	uint64_t
+		unmade; /* events that nobody was told of, since outboard-esd was started: the kernel had no
+			    room to make them in */
 	/* of the machine, while somebody is asked about execs, since outboard-esd was started */
 	uint64_t unasked;   /* programs that ran and that nobody could be asked about */
 	uint64_t exchanged; /* programs that were killed, not being what was allowed */
