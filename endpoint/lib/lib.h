@@ -4,7 +4,7 @@
  *
  * A client has one socket, for questions and answers, and one ring, for messages. Both are watched
  * by its queue; whoever asks a question on another thread holds `lock` until the answer is there, or
- * five seconds have passed. The handler runs on the queue alone, and without the lock.
+ * five seconds have passed, thirty where outboard-esd is only beginning. The handler runs on the queue alone, and without the lock.
  */
 #ifndef OB_ENDPOINT_LIB_LIB_H
 #define OB_ENDPOINT_LIB_LIB_H
