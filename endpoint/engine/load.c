@@ -18,10 +18,6 @@
 #include "base/wire.h"
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
-#include "ask.skel.h"
-#include "file-plain.skel.h"
-#include "file-trampoline.skel.h"
-#include "process.skel.h"
 
 enum { ITEM_MAP = 1, ITEM_PROGRAM = 2 };
 
@@ -41,19 +37,6 @@ const struct program_row program_rows[PROGRAMS] = {
 	[PROGRAM_##name_] = {                                                              \
 		.object = OBJECT_##object_, .name = #name_, .events = { __VA_ARGS__, END } \
 	},
-#include "endpoint/engine/programs.def"
-};
-
-const uint32_t object_sources[OBJECTS] = {
-#define OBJECT(id, name, source) [OBJECT_##id] = source,
-#include "endpoint/engine/programs.def"
-};
-
-static const struct {
-	const char *name;
-	const void *(*bytes)(size_t *ret_bytes);
-} objects[OBJECTS] = {
-#define OBJECT(id, name_, source) [OBJECT_##id] = { #name_, name_##_bpf__elf_bytes },
 #include "endpoint/engine/programs.def"
 };
 
@@ -130,7 +113,7 @@ static int load_object(enum object which, struct bpf_object **all)
 {
 	struct bpf_object *object;
 	size_t bytes;
-	const void *elf = objects[which].bytes(&bytes);
+	const void *elf = object_rows[which].bytes(&bytes);
 	int r;
 
 	object = bpf_object__open_mem(elf, bytes, NULL);
@@ -191,15 +174,16 @@ static void __attribute__((noreturn)) loader(int socket_fd, uint32_t sources)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	libbpf_set_print(keep_words);
 	for (i = 0; i < OBJECTS && r == 0; i++) {
-		if (!(sources & object_sources[i]))
+		if (!(sources & object_rows[i].source))
 			continue;
-		if (outcome.sources & object_sources[i] & ~SOURCE_TRACEPOINT)
+		if (outcome.sources & object_rows[i].source & ~SOURCE_TRACEPOINT)
 			continue; /* another object has it already */
-		if (object_sources[i] == SOURCE_SYSCALL_EXIT && outcome.sources & SOURCE_TRAMPOLINE)
+		if (object_rows[i].source == SOURCE_SYSCALL_EXIT &&
+			outcome.sources & SOURCE_TRAMPOLINE)
 			continue; /* all of it is told, and better */
 		r = load_object(i, all);
 		if (r == 0)
-			outcome.sources |= object_sources[i];
+			outcome.sources |= object_rows[i].source;
 		else if (i > 0)
 			r = 0;
 	}

@@ -34,7 +34,11 @@ struct program_row {
 	uint16_t events[17]; /* which need it, and END; or ALWAYS, NEVER */
 };
 extern const struct program_row program_rows[PROGRAMS];
-extern const uint32_t object_sources[OBJECTS];
+struct object_row {
+	uint32_t source; /* enum source: what it is there for */
+	const void *(*bytes)(size_t *ret_bytes);
+};
+extern const struct object_row object_rows[OBJECTS]; /* objects.c */
 
 struct loaded {
 	int maps[MAPS], programs[PROGRAMS]; /* -1: not there */
