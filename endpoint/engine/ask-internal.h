@@ -49,6 +49,12 @@ struct ask_client {
 	atomic_ullong missed; /* read by the loop */
 };
 
+/* Mounts that bear no mark, by their numbers in mountinfo: said already. */
+struct unmarked {
+	unsigned ids[64];
+	size_t n;
+};
+
 struct ask {
 	struct ask_settings settings;
 	struct es_asking *asking;
@@ -57,9 +63,10 @@ struct ask {
 	bool started;
 	atomic_uint ordered; /* the loop: orders that lie in the pipe, or have been taken */
 	unsigned taken;
-	uint64_t marked; /* the loop */
-	int roots[64];	 /* the loop: a descriptor on each file system that is marked */
-	size_t n_roots;
+	uint64_t marked;	  /* the loop */
+	struct unmarked unmarked; /* the loop */
+	ask_unmarked_fn *on_unmarked;
+	void *on_unmarked_context;
 
 	struct ask_client clients[ES_CLIENTS_MAX];
 	struct question questions[QUESTIONS_MAX];
@@ -73,6 +80,9 @@ struct ask {
 	struct script scripts[SCRIPTS_MAX];
 	uint64_t script_clock;
 };
+
+/* ask.c: every answer that is remembered. The loop. */
+void ask_forget_answers(struct ask *ask);
 
 /* ask-exec.c */
 struct head {

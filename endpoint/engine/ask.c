@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/fd.h"
 #include "base/macros.h"
@@ -28,7 +26,7 @@ enum { FROM_GROUP = 1000, FROM_LOOP = 1001 }; /* else: a client's number */
 #define EVENT_BYTES 16384 /* of fanotify at once: each event is a descriptor */
 #define ASYNC_RATE_NS 1000000000ull
 
-enum command { COMMAND_ADD = 1, COMMAND_DROP, COMMAND_END };
+enum command { COMMAND_ADD = 1, COMMAND_DROP, COMMAND_FORGET, COMMAND_END };
 struct order {
 	uint32_t command, client;
 	int32_t fd, pid_fd;
@@ -328,6 +326,8 @@ static bool on_order(struct ask *ask)
 		add_client(ask, &order);
 	else if (order.command == COMMAND_DROP)
 		drop_client(ask, order.client);
+	else if (order.command == COMMAND_FORGET)
+		ask->verdict_generation++;
 	return order.command != COMMAND_END;
 }
 
@@ -420,91 +420,19 @@ int ask_next_notice(struct ask *ask, struct ask_notice *ret)
 	return read(ask->notice_fds[0], ret, sizeof *ret) == sizeof *ret ? 0 : -EAGAIN;
 }
 
-int ask_watch(struct ask *ask, bool exec, bool open)
+void ask_forget_answers(struct ask *ask)
 {
-	uint64_t mask = (exec ? FAN_OPEN_EXEC_PERM : 0) | (open ? FAN_OPEN_PERM : 0);
-	size_t i;
-	int r = 0;
-
-	if (mask)
-		mask |= FAN_CLOSE_WRITE;
-	for (i = 0; i < ask->n_roots; i++) {
-		char path[32];
-
-		snprintf(path, sizeof path, "/proc/self/fd/%d", ask->roots[i]);
-		if (mask & ~ask->marked &&
-			fanotify_mark(ask->group_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-				mask & ~ask->marked, AT_FDCWD, path) < 0)
-			r = -errno;
-		if (ask->marked & ~mask)
-			fanotify_mark(ask->group_fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
-				ask->marked & ~mask, AT_FDCWD, path);
-	}
-	if (r == 0)
-		ask->marked = mask;
-	return r;
+	order(ask, &(struct order){ .command = COMMAND_FORGET });
 }
 
-/* File systems that are the kernel's own: what is in them is no file of anybody's. */
-static const char *const not_marked[] = { "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue",
-	"debugfs", "tracefs", "securityfs", "bpf", "fusectl", "configfs", "pstore", "efivarfs",
-	"binfmt_misc", "autofs", "rpc_pipefs", "nsfs" };
-
-static bool is_marked_type(const char *type)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(not_marked); i++)
-		if (strcmp(not_marked[i], type) == 0)
-			return false;
-	return true;
-}
-
-static int add_root(struct ask *ask, const char *path)
-{
-	struct stat one, other;
-	size_t i;
-	int fd = open(path, O_PATH | O_CLOEXEC);
-
-	if (fd < 0 || fstat(fd, &one) < 0) {
-		int r = -errno;
-
-		fd_close(fd);
-		return r;
-	}
-	for (i = 0; i < ask->n_roots; i++) {
-		if (fstat(ask->roots[i], &other) == 0 && other.st_dev == one.st_dev) {
-			fd_close(fd);
-			return 0;
-		}
-	}
-	if (ask->n_roots == ARRAY_SIZE(ask->roots)) {
-		fd_close(fd);
-		return -ENOSPC;
-	}
-	ask->roots[ask->n_roots++] = fd;
-	return 0;
-}
-
-static int add_roots(struct ask *ask)
+/* What is given must be there: with a word that is none of it nobody would be asked, silently. */
+static int look_at_filesystems(const struct ask *ask)
 {
 	const char *const *path = ask->settings.filesystems;
-	struct mntent *mount;
-	FILE *mounts;
-	int r = 0;
 
-	if (path && *path) {
-		for (; *path && r == 0; path++)
-			r = add_root(ask, *path);
-		return r;
-	}
-	mounts = setmntent("/proc/self/mounts", "re");
-	if (!mounts)
-		return -errno;
-	while ((mount = getmntent(mounts)))
-		if (is_marked_type(mount->mnt_type))
-			add_root(ask, mount->mnt_dir);
-	endmntent(mounts);
+	for (; path && *path; path++)
+		if (access(*path, F_OK) < 0)
+			return -errno;
 	return 0;
 }
 
@@ -526,7 +454,7 @@ static int open_all(struct ask *ask)
 	if (ask->group_fd < 0)
 		return -errno;
 	ask->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = ask->epoll_fd < 0 ? -errno : add_roots(ask);
+	r = ask->epoll_fd < 0 ? -errno : look_at_filesystems(ask);
 	if (r == 0 && pipe2(ask->notice_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		r = -errno;
 	if (r == 0 && pipe2(ask->command_fds, O_CLOEXEC) < 0)
@@ -580,8 +508,6 @@ struct ask *ask_free(struct ask *ask)
 	}
 	for (i = 0; i < SCRIPTS_MAX; i++)
 		script_done(&ask->scripts[i]);
-	for (i = 0; i < ask->n_roots; i++)
-		fd_close(ask->roots[i]);
 	for (i = 0; i < 2; i++) {
 		fd_close(ask->notice_fds[i]);
 		fd_close(ask->command_fds[i]);

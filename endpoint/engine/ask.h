@@ -28,7 +28,8 @@ struct ask_notice {
 struct ask_settings {
 	const struct loaded *loaded; /* borrowed, as long as the ask */
 	struct es_control *control;
-	const char *const *filesystems; /* a path on each, NULL at the end; none: what is mounted */
+	/* a path on each, NULL at the end, and what is mounted there; none: whatever is mounted */
+	const char *const *filesystems;
 };
 
 int ask_new(const struct ask_settings *settings, struct ask **ret);
@@ -40,6 +41,11 @@ void ask_drop_client(struct ask *ask, uint32_t client);
 void ask_set_miss(struct ask *ask, uint32_t client, enum ask_miss miss);
 /* Marks while somebody has subscribed; AUTH_EXEC, AUTH_OPEN. 0 or -errno. */
 int ask_watch(struct ask *ask, bool exec, bool open);
+/* /proc/self/mountinfo is another: marks what is new. */
+int ask_mounts_changed(struct ask *ask);
+/* @handler: called for each mount that cannot be marked, once. @error: -errno. */
+typedef void ask_unmarked_fn(const char *where, const char *type, int error, void *context);
+void ask_on_unmarked(struct ask *ask, ask_unmarked_fn *handler, void *context);
 
 int ask_notice_fd(const struct ask *ask);
 int ask_next_notice(struct ask *ask, struct ask_notice *ret); /* -EAGAIN none */

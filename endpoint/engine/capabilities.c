@@ -16,11 +16,12 @@ static const char *const names[] = {
 
 static const struct capability capabilities[] = {
 	{ 0, SOURCE_ASK, "fanotify FAN_OPEN_EXEC_PERM",
-		"not asked about: a memfd, and what was mounted since outboard-esd began; "
-		"descriptors are not told" },
+		"not asked about: a memfd, what is mounted in a mount namespace of its own, and "
+		"any mount in its first moment; descriptors are not told" },
 	{ 1, SOURCE_ASK, "fanotify FAN_OPEN_PERM",
-		"not asked about: what was mounted since outboard-esd began; the flags of an open by "
-		"io_uring or by a file handle are not known, and told as FREAD" },
+		"not asked about: what is mounted in a mount namespace of its own, and any mount in "
+		"its first moment; the flags of an open by io_uring or by a file handle are not "
+		"known, and told as FREAD" },
 	{ 9, SOURCE_TRACEPOINT, "tracepoint sched_process_exec",
 		"of a set-user-ID program, the effective ids before are those of the last event" },
 	{ 10, SOURCE_TRAMPOLINE, "fexit vfs_open, finish_open",
