@@ -49,7 +49,7 @@ struct parent_spawn {
 	/*
 	 * The first descriptor becomes standard output and error; the others, named here in their
 	 * order and separated by commas, become 3, 4, ... and OUTBOARD_FDS says so:
-	 * "spec,control,service:NAME".
+	 * "spec,control,service:NAME". outboard-esd gets its pulse behind them (base/pulse.h).
 	 */
 	char names[1024];
 };

@@ -57,9 +57,13 @@ static int spawn(int socket_fd, pid_t *ret)
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* everything else of ours closes by itself */
+	/*
+	 * Everything else of ours closes by itself, but only once the exec is through, which may wait for
+	 * that: without us nobody would be let go as long as this process has fanotify's group.
+	 */
 	if (dup2(socket_fd, IDENTITY_SOCKET_FD) < 0 ||
-		(socket_fd == IDENTITY_SOCKET_FD && fcntl(socket_fd, F_SETFD, 0) < 0))
+		(socket_fd == IDENTITY_SOCKET_FD && fcntl(socket_fd, F_SETFD, 0) < 0) ||
+		close_range(IDENTITY_SOCKET_FD + 1, ~0u, 0) < 0)
 		_exit(127);
 	execl(path, "outboard-identity-worker", (char *)NULL);
 	_exit(127);

@@ -3,9 +3,10 @@
  * outboard-esd, the Endpoint Security broker. Started by outboardd with "listen" and "manager"; or,
  * for development, alone: --standalone --listen PATH [--scope CGROUP]. outboard-esd(8).
  *
- * Fail mode: it only ever tells. While it is dead or stopped, nobody waits; what is in a client's
- * ring is read by the client, what the kernel finds no program for is missing, and the client sees
- * that outboard-esd was replaced.
+ * Fail mode. Dead, it holds nobody: the kernel lets on what was asked about. Stopped or stuck, it is
+ * ended by outboardd two seconds after somebody began to wait for it (base/pulse.h). What is in a
+ * client's ring is read by the client, what the kernel finds no program for is missing, and the client
+ * sees that outboard-esd was replaced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/pulse.h"
 #include "daemon/config.h"
 #include "endpoint/daemon/esd.h"
 
@@ -27,7 +29,8 @@ static struct esd esd = {
 #define FILESYSTEMS_MAX 64
 static const char *filesystems[FILESYSTEMS_MAX + 1];
 static size_t n_filesystems;
-static struct engine_settings settings;
+static struct pulse pulse = PULSE_NONE;
+static struct engine_settings settings = { .pulse = &pulse };
 
 static const struct option options[] = {
 	{ "standalone", no_argument, NULL, 's' },
@@ -73,6 +76,8 @@ static int open_sockets(const char *listen_path)
 	}
 	esd.listen_fd = fd_inherited("listen");
 	esd.manager_fd = fd_inherited("manager");
+	if (pulse_inherit(&pulse) == -EBADF)
+		return -EBADF;
 	return esd.listen_fd < 0 ? esd.listen_fd : esd.manager_fd < 0 ? esd.manager_fd : 0;
 }
 

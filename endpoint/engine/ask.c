@@ -25,6 +25,7 @@ enum { FROM_GROUP = 1000, FROM_LOOP = 1001 }; /* else: a client's number */
 
 #define EVENT_BYTES 16384 /* of fanotify at once: each event is a descriptor */
 #define ASYNC_RATE_NS 1000000000ull
+#define BEAT_NS 250000000ull
 
 enum command { COMMAND_ADD = 1, COMMAND_DROP, COMMAND_FORGET, COMMAND_END };
 struct order {
@@ -346,7 +347,14 @@ static void *decide(void *data)
 	while (going) {
 		uint64_t next = questions_expire(ask, monotonic_ns());
 		struct epoll_event event;
-		int n = epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns()));
+		int n;
+
+		/* while somebody is held, it is shown that he is not forgotten */
+		pulse_beat(ask->settings.pulse, ask->n_questions > 0);
+		if (ask->n_questions && next > monotonic_ns() + BEAT_NS)
+			next = monotonic_ns() + BEAT_NS;
+		n = epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns()));
+		pulse_beat(ask->settings.pulse, true);
 
 		/* what the loop said before anybody asked holds for whoever asks */
 		while (going && atomic_load(&ask->ordered) != ask->taken)
@@ -454,7 +462,9 @@ static int open_all(struct ask *ask)
 	if (ask->group_fd < 0)
 		return -errno;
 	ask->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = ask->epoll_fd < 0 ? -errno : look_at_filesystems(ask);
+	r = ask->epoll_fd < 0 ? -errno : pulse_add_queue(ask->settings.pulse, ask->group_fd);
+	if (r == 0)
+		r = look_at_filesystems(ask);
 	if (r == 0 && pipe2(ask->notice_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		r = -errno;
 	if (r == 0 && pipe2(ask->command_fds, O_CLOEXEC) < 0)
@@ -483,6 +493,8 @@ int ask_new(const struct ask_settings *settings, struct ask **ret)
 	if (r == 0) {
 		r = -pthread_create(&ask->thread, NULL, decide, ask);
 		ask->started = r == 0;
+		if (ask->started)
+			pthread_setname_np(ask->thread, "decide");
 	}
 	if (r < 0) {
 		ask_free(ask);

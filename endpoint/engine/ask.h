@@ -11,6 +11,7 @@
 #ifndef OB_ENDPOINT_ENGINE_ASK_H
 #define OB_ENDPOINT_ENGINE_ASK_H
 
+#include "base/pulse.h"
 #include "endpoint/ask.h"
 #include "endpoint/engine/load.h"
 
@@ -30,6 +31,7 @@ struct ask_settings {
 	struct es_control *control;
 	/* a path on each, NULL at the end, and what is mounted there; none: whatever is mounted */
 	const char *const *filesystems;
+	const struct pulse *pulse; /* borrowed; of the thread that decides */
 };
 
 int ask_new(const struct ask_settings *settings, struct ask **ret);

@@ -275,7 +275,8 @@ static void open_ask(struct engine *engine, const struct engine_settings *settin
 {
 	const struct ask_settings ask = { .loaded = &engine->loaded,
 		.control = engine->control,
-		.filesystems = settings->filesystems };
+		.filesystems = settings->filesystems,
+		.pulse = settings->pulse };
 
 	/* a scope without file systems of its own must not hold those of the machine */
 	bool bounded = settings->scope_fd < 0 || settings->filesystems;

@@ -13,6 +13,7 @@
 #include "endpoint/record.h"
 
 struct engine;
+struct pulse;
 
 /* ---- capabilities.c: what can be watched, in daemon and library alike ----------------------- */
 
@@ -51,6 +52,7 @@ struct engine_settings {
 	uint32_t sources;
 	const char *const *filesystems; /* where is asked: a path on each, NULL at the
 					   end; NULL: everywhere, or with a scope nowhere */
+	const struct pulse *pulse; /* borrowed: shows that somebody is held, and is not forgotten */
 };
 int engine_new(
 	const struct engine_settings *settings, struct engine **ret, char problem[static 256]);

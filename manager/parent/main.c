@@ -52,7 +52,7 @@ uint64_t parent_now_usec(void)
 static void arm_timer(void)
 {
 	const uint64_t due[] = { parent.restart_at_usec, parent.stopped_until_usec,
-		parent.pong_until_usec, parent.end_until_usec };
+		parent.pong_until_usec, parent.end_until_usec, parent.look_at_usec };
 	struct itimerspec at = { 0 };
 	uint64_t first = 0;
 	size_t i;
@@ -231,6 +231,8 @@ static void on_timer(void)
 		parent.end_until_usec = 0;
 		kill_manager("does not end");
 	}
+	if (parent.look_at_usec && now >= parent.look_at_usec)
+		parent_look(&parent);
 	if (parent.restart_at_usec && now >= parent.restart_at_usec)
 		start_manager();
 }
@@ -241,6 +243,8 @@ static void on_event(int fd)
 		on_signal();
 	else if (fd == parent.timer_fd)
 		on_timer();
+	else if (parent_rung(&parent, fd))
+		return;
 	else if (fd != parent.manager_fd)
 		ping_manager(PONG_USEC); /* somebody has come to a listener */
 	else if (parent_serve(&parent) < 0) {

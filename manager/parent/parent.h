@@ -8,11 +8,21 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include "base/pulse.h"
 #include "manager/parent-wire.h"
+
+/* Of a child for which others wait. */
+struct watch {
+	struct pulse pulse;
+	bool looks; /* at it, now and then: somebody waits */
+	uint32_t beats;
+	unsigned unchanged; /* looks in a row */
+};
 
 struct child {
 	struct parent_child is; /* is.child 0: the place is free */
 	int pid_fd;
+	struct watch watch;
 };
 
 struct stored {
@@ -33,7 +43,7 @@ struct parent {
 	int manager_fd;
 	uint64_t manager_start_usec;
 	unsigned quick_deaths; /* in a row, within a second of the start */
-	uint64_t restart_at_usec, stopped_until_usec, pong_until_usec, end_until_usec;
+	uint64_t restart_at_usec, stopped_until_usec, pong_until_usec, end_until_usec, look_at_usec;
 	bool ending, told_ready;
 
 	struct child children[PARENT_CHILDREN_MAX];
@@ -51,6 +61,12 @@ void parent_drain(struct parent *parent); /* what a dead manager has asked for *
 int parent_send_all(struct parent *parent);
 /* -EAGAIN: the manager does not read, and the next one has to be told. */
 int parent_child_ended(struct parent *parent, struct child *child, int code, int status);
+
+/* watch.c: @pulse is taken */
+int parent_watch(struct parent *parent, struct child *child, struct pulse *pulse);
+void parent_unwatch(struct parent *parent, struct child *child);
+bool parent_rung(struct parent *parent, int fd); /* false: it is no child's */
+void parent_look(struct parent *parent);
 
 /* To the service manager, once: the manager is in its loop, or has failed and nobody waits for it. */
 void parent_ready(void);

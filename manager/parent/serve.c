@@ -149,6 +149,7 @@ int parent_child_ended(struct parent *parent, struct child *child, int code, int
 {
 	int r;
 
+	parent_unwatch(parent, child);
 	child->is.code = code;
 	child->is.status = status;
 	if (parent->manager_fd < 0)

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/paths.h"
 #include "base/peer.h"
 #include "base/str.h"
@@ -159,11 +160,38 @@ static struct child *free_place(struct parent *parent)
 	return NULL;
 }
 
+/* Its pulse behind what the manager gives it. */
+static int spawn_watched(struct parent *parent, const struct parent_spawn *spawn_, const int *fds,
+	size_t n_fds, struct child *child)
+{
+	_cleanup_(pulse_done) struct pulse pulse = PULSE_NONE;
+	char names[sizeof spawn_->names + sizeof PULSE_NAMES + 1];
+	int all[WIRE_FDS_MAX], r;
+	pid_t pid;
+
+	if (n_fds + PULSE_FDS > ARRAY_SIZE(all))
+		return -EINVAL;
+	r = pulse_new(&pulse);
+	if (r < 0)
+		return r;
+	snprintf(names, sizeof names, "%s%s%s", spawn_->names, spawn_->names[0] ? "," : "",
+		PULSE_NAMES);
+	memcpy(all, fds, n_fds * sizeof *fds);
+	memcpy(all + n_fds, pulse.fds, sizeof pulse.fds);
+	pid = spawn(program_names[spawn_->program], names, all + 1, n_fds - 1 + PULSE_FDS, all[0],
+		spawn_->flags & PARENT_SPAWN_DIES_WITH_PARENT, &child->pid_fd);
+	if (pid < 0)
+		return pid;
+	r = parent_watch(parent, child, &pulse);
+	if (r < 0) /* it runs, and says so; only that nobody looks */
+		log_failure(LOG_PARENT_CHILD_UNWATCHED, NULL, r, NULL);
+	return pid;
+}
+
 int parent_spawn_child(struct parent *parent, const struct parent_spawn *spawn_, const int *fds,
 	size_t n_fds, struct child **ret)
 {
 	struct child *child = free_place(parent);
-	_cleanup_fd_ int pid_fd = -1;
 	pid_t pid;
 
 	if (!child)
@@ -171,16 +199,19 @@ int parent_spawn_child(struct parent *parent, const struct parent_spawn *spawn_,
 	if (spawn_->child == 0 || spawn_->program == 0 || spawn_->program >= PARENT_PROGRAM_MAX_ ||
 		spawn_->flags & ~PARENT_SPAWN_ALL)
 		return -EINVAL;
-	pid = spawn(program_names[spawn_->program], spawn_->names, fds + 1, n_fds - 1, fds[0],
-		spawn_->flags & PARENT_SPAWN_DIES_WITH_PARENT, &pid_fd);
+	child->pid_fd = -1;
+	if (spawn_->program == PARENT_PROGRAM_ENDPOINT)
+		pid = spawn_watched(parent, spawn_, fds, n_fds, child);
+	else
+		pid = spawn(program_names[spawn_->program], spawn_->names, fds + 1, n_fds - 1,
+			fds[0], spawn_->flags & PARENT_SPAWN_DIES_WITH_PARENT, &child->pid_fd);
 	if (pid < 0)
 		return pid;
-	*child = (struct child){
-		.is = { .child = spawn_->child, .program = spawn_->program, .pid = pid }
+	child->is = (struct parent_child){
+		.child = spawn_->child, .program = spawn_->program, .pid = pid
 	};
 	/* cannot fail while nobody has reaped it, and we alone do */
 	process_start_time(pid, &child->is.start_time);
-	child->pid_fd = TAKE_FD(pid_fd);
 	*ret = child;
 	return 0;
 }

@@ -19,8 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +30,7 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/peer.h"
+#include "base/pulse.h"
 #include "base/str.h"
 #include "manager/parent-wire.h"
 #include "manager/parent/double.h"
@@ -295,7 +298,7 @@ static void send_spawn(uint64_t number, uint32_t program, unsigned flags, const 
 	assert_int_equal(packet.header.id, number + 1);
 }
 
-static struct process spawn(uint64_t number, unsigned flags)
+static struct process spawn_program(uint64_t number, uint32_t program, unsigned flags)
 {
 	struct process process;
 	int pair[2], pipe_fds[2];
@@ -303,7 +306,7 @@ static struct process spawn(uint64_t number, unsigned flags)
 
 	assert_int_equal(wire_pair(pair), 0);
 	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-	send_spawn(number, PARENT_PROGRAM_LAUNCH, flags, "spare,control",
+	send_spawn(number, program, flags, "spare,control",
 		(const int[]){ pipe_fds[1], pipe_fds[0], pair[1] }, 3);
 	memcpy(&is, packet.body, sizeof is);
 	assert_int_equal(is.status, 0);
@@ -320,6 +323,11 @@ static struct process spawn(uint64_t number, unsigned flags)
 	memcpy(&process.report, packet.body, sizeof process.report);
 	assert_int_equal(process.report.pid, process.pid);
 	return process;
+}
+
+static struct process spawn(uint64_t number, unsigned flags)
+{
+	return spawn_program(number, PARENT_PROGRAM_LAUNCH, flags);
 }
 
 static void await_exited(uint64_t number, int code, int status)
@@ -631,9 +639,91 @@ static void an_idle_parent_sleeps(void **state)
 #endif
 }
 
+/* ---- Those for which others wait --------------------------------------------------------------- */
+
+static struct process broker;
+static struct pulse pulse; /* as the broker has it, whose process only sleeps */
+
+/* Wherever the broker has them. */
+static int start_with_broker(void **state)
+{
+	size_t i;
+
+	start(state);
+	broker = spawn_program(NUMBER, PARENT_PROGRAM_ENDPOINT, 0);
+	assert_string_equal(
+		broker.report.fds, "spare=3,control=4,pulse-page=5,pulse-bell=6,pulse-queue=7");
+	assert_int_equal(broker.report.open_fds, 0xff);
+	for (i = 0; i < PULSE_FDS; i++)
+		pulse.fds[i] = (int)syscall(SYS_pidfd_getfd, broker.pid_fd, 5 + (int)i, 0);
+	pulse.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, pulse.fds[PULSE_PAGE], 0);
+	assert_ptr_not_equal(pulse.page, MAP_FAILED);
+	return 0;
+}
+
+static int stop_with_broker(void **state)
+{
+	pulse_done(&pulse);
+	process_done(&broker);
+	return stop(state);
+}
+
+/* Two seconds after its last beat; the rest is for a busy machine. */
+static void is_ended(uint64_t since_msec)
+{
+	await_exited(NUMBER, CLD_KILLED, SIGKILL);
+	assert_in_range(now_msec() - since_msec, 1500, 3000);
+}
+
+static void a_broker_that_is_stuck_is_ended(void **state)
+{
+	pulse_beat(&pulse, true);
+	is_ended(now_msec());
+}
+
+/* It has not even seen that somebody waits. */
+static void a_queue_that_nobody_reads_is_enough(void **state)
+{
+	int ends[2];
+	uint64_t since;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(pulse_add_queue(&pulse, ends[0]), 0);
+	assert_int_equal(kill(broker.pid, SIGSTOP), 0);
+	assert_false(is_ready(broker.pid_fd, 2500)); /* nobody waits */
+	since = now_msec();
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	is_ended(since);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_broker_that_works_is_left_alone(void **state)
+{
+	const char *const key = "\nvoluntary_ctxt_switches:";
+	uint64_t before;
+	int i;
+
+	for (i = 0; i < 12; i++) {
+		pulse_beat(&pulse, true);
+		assert_false(is_ready(broker.pid_fd, 250));
+	}
+	assert_int_equal(pulse.page->watched, 1);
+	pulse_beat(&pulse, false);
+	assert_false(is_ready(broker.pid_fd, 2500));
+	assert_int_equal(pulse.page->watched, 0);
+	/* and nobody looks any more */
+	before = status_number(outboardd.pid, key);
+	assert_false(is_ready(broker.pid_fd, 1000));
+	assert_int_equal(status_number(outboardd.pid, key), before);
+	pulse_beat(&pulse, true);
+	is_ended(now_msec());
+}
+
 static void link_programs(void)
 {
-	static const char *const names[] = { "outboardd-manager", "outboard-launch" };
+	static const char *const names[] = { "outboardd-manager", "outboard-launch",
+		"outboard-esd" };
 	char path[PATH_MAX];
 	size_t i;
 
@@ -664,6 +754,11 @@ int main(int argc, char **argv)
 		TEST(two_never_run_on_one_root),
 		TEST(an_idle_parent_sleeps),
 #undef TEST
+#define BROKER(name) cmocka_unit_test_setup_teardown(name, start_with_broker, stop_with_broker)
+		BROKER(a_broker_that_is_stuck_is_ended),
+		BROKER(a_queue_that_nobody_reads_is_enough),
+		BROKER(a_broker_that_works_is_left_alone),
+#undef BROKER
 	};
 
 	if (argc != 4) {
