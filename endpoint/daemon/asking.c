@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the thread that decides has to say, which says nothing itself: a client that has missed a deadline
- * is named in the log. And what is mounted, which it knows of no more than the marks.
+ * is named in the log, and one whose answers are none is none any more. And what is mounted, which it
+ * knows of no more than the marks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,21 +10,39 @@
 #include "endpoint/daemon/esd.h"
 #include "endpoint/engine/ask.h"
 
+static pid_t pid_of(const struct connection *connection)
+{
+	if (!connection)
+		return 0; /* gone meanwhile */
+	return connection->handed ? connection->child_pid : connection->peer.pid;
+}
+
+static void end_broken(struct esd *esd)
+{
+	uint32_t i;
+
+	for (i = 0; i < ES_CLIENTS_MAX; i++) {
+		if (!esd->slots[i] || !ask_is_broken(engine_ask(esd->engine), i))
+			continue;
+		log_event(
+			LOG_PEER_BAD_MESSAGE, NULL, "pid", LOG_NUMBER(pid_of(esd->slots[i])), NULL);
+		connection_free(esd->slots[i]);
+	}
+}
+
 static int on_notice(sd_event_source *source, int fd, uint32_t events, void *context)
 {
 	struct esd *esd = context;
 	struct ask_notice notice;
 
 	while (ask_next_notice(engine_ask(esd->engine), &notice) == 0) {
-		const struct connection *connection = esd->slots[notice.client];
-		pid_t pid = 0; /* gone meanwhile */
-
-		if (connection)
-			pid = connection->handed ? connection->child_pid : connection->peer.pid;
+		if (notice.event == ASK_BROKEN)
+			continue;
 		log_event(LOG_ENDPOINT_MISSED, capability_name(notice.event), "pid",
-			LOG_NUMBER(pid), "question", LOG_NUMBER(notice.question), "unsaid",
-			LOG_NUMBER(notice.dropped), NULL);
+			LOG_NUMBER(pid_of(esd->slots[notice.client])), "question",
+			LOG_NUMBER(notice.question), "unsaid", LOG_NUMBER(notice.dropped), NULL);
 	}
+	end_broken(esd);
 	return 0;
 }
 

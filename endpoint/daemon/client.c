@@ -90,14 +90,25 @@ static int refuse(
 	return -EPERM; /* said what there is to say: the connection ends */
 }
 
+static int on_ended(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	connection_free(context);
+	return 0;
+}
+
+/* A child of its may have inherited the socket, and would hold it open. */
 static int on_nonce(void *context, struct wire_packet *packet)
 {
 	struct connection *connection = context;
 	int r = peer_answer(&connection->peer, packet);
 
 	if (r == 0)
-		connection->phase = PHASE_HELLO;
-	return r;
+		r = sd_event_add_io(connection->esd->event, &connection->life,
+			connection->peer.pid_fd, EPOLLIN, on_ended, connection);
+	if (r < 0)
+		return r;
+	connection->phase = PHASE_HELLO;
+	return 0;
 }
 
 static int on_hello(void *context, struct wire_packet *packet)

@@ -45,6 +45,9 @@ struct ask_client {
 	int fd; /* ours, of the socket for answers; -1 none */
 	int pid_fd;
 	uint32_t pid;
+	uint32_t added;	      /* the loop: which one of all that came it is */
+	uint32_t number;      /* the same, once the order is taken */
+	atomic_uint broken;   /* the number of the last one that was; read by the loop */
 	atomic_uint miss;     /* the loop */
 	atomic_ullong missed; /* read by the loop */
 };
@@ -63,12 +66,14 @@ struct ask {
 	bool started;
 	atomic_uint ordered; /* the loop: orders that lie in the pipe, or have been taken */
 	unsigned taken;
+	uint32_t adds;		  /* the loop */
 	uint64_t marked;	  /* the loop */
 	struct unmarked unmarked; /* the loop */
 	ask_unmarked_fn *on_unmarked;
 	void *on_unmarked_context;
 
 	struct ask_client clients[ES_CLIENTS_MAX];
+	uint64_t can_answer; /* a bit a client */
 	struct question questions[QUESTIONS_MAX];
 	uint32_t next_question, n_questions;
 	uint32_t serial, verdict_generation;

@@ -31,7 +31,7 @@ enum command { COMMAND_ADD = 1, COMMAND_DROP, COMMAND_FORGET, COMMAND_END };
 struct order {
 	uint32_t command, client;
 	int32_t fd, pid_fd;
-	uint32_t pid;
+	uint32_t pid, number;
 };
 
 /* ---- what waits ------------------------------------------------------------------------------- */
@@ -87,11 +87,16 @@ static void after_telling(struct ask *ask, struct question *question)
 	question_end_if_done(ask, question);
 }
 
+static uint64_t clients_of(const struct ask *ask, uint32_t event)
+{
+	return ask->settings.control->subscribed[event] & ask->can_answer;
+}
+
 static void set_question(struct ask *ask, struct question *question, uint32_t event)
 {
 	struct es_asking *asking = ask->asking;
 
-	asking->clients = ask->settings.control->subscribed[event];
+	asking->clients = clients_of(ask, event);
 	asking->question = question ? question->number : 0;
 	asking->event = event;
 	asking->result = 0;
@@ -103,7 +108,7 @@ static void set_question(struct ask *ask, struct question *question, uint32_t ev
 /* A question that there is no room for, or that nobody can be asked. */
 static void overflow(struct ask *ask, int fd, uint32_t event)
 {
-	fanotify_answer(ask, fd, miss_denies(ask, ask->settings.control->subscribed[event]));
+	fanotify_answer(ask, fd, miss_denies(ask, clients_of(ask, event)));
 }
 
 static void on_open(struct ask *ask, int fd, uint32_t thread)
@@ -124,7 +129,7 @@ static void on_open(struct ask *ask, int fd, uint32_t thread)
 		asking->value = ES_VALUE_UNKNOWN;
 		if (openat2_flags(thread, asking->call_arguments[2], &asking->value) == 0)
 			asking->value = (asking->value & ~3) | ((asking->value & 3) + 1);
-		asking->clients = ask->settings.control->subscribed[EVENT_OPEN];
+		asking->clients = clients_of(ask, EVENT_OPEN);
 		ask_describe(ask, thread);
 	}
 	question->value = (uint32_t)asking->value;
@@ -265,20 +270,38 @@ static void drop_client(struct ask *ask, uint32_t client)
 		bpf_map_put(map, &one->pid, &bits, BPF_ANY);
 	else
 		bpf_map_drop(map, &one->pid);
+	ask->can_answer &= ~(1ull << client);
 	one->fd = fd_close(one->fd); /* epoll forgets it */
 	one->pid_fd = fd_close(one->pid_fd);
+}
+
+/* The loop ends the rest of it. */
+static void break_client(struct ask *ask, uint32_t client)
+{
+	const struct ask_notice notice = { .client = client, .event = ASK_BROKEN };
+
+	drop_client(ask, client);
+	atomic_store(&ask->clients[client].broken, ask->clients[client].number);
+	/* where there is no room another one lies already, at which the loop looks at all */
+	if (write(ask->notice_fds[1], &notice, sizeof notice) < 0) {
+	}
 }
 
 static void on_answer(struct ask *ask, uint32_t client)
 {
 	struct endpoint_answer answer;
 	struct endpoint_answered answered = { 0 };
-	ssize_t bytes = recv(ask->clients[client].fd, &answer, sizeof answer, MSG_DONTWAIT);
+	ssize_t bytes = recv(
+		ask->clients[client].fd, &answer, sizeof answer, MSG_DONTWAIT | MSG_TRUNC);
 
 	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (bytes == 0 || (bytes < 0 && errno == ECONNRESET)) {
+		drop_client(ask, client); /* it has said its last answer */
+		return;
+	}
 	if (bytes != sizeof answer || answer.kind > ENDPOINT_ANSWER_CLEAR_CACHE) {
-		drop_client(ask, client);
+		break_client(ask, client);
 		return;
 	}
 	answered.question = answer.question;
@@ -286,7 +309,7 @@ static void on_answer(struct ask *ask, uint32_t client)
 	/* one that does not read its results is none that anybody waits for */
 	if (send(ask->clients[client].fd, &answered, sizeof answered, MSG_DONTWAIT | MSG_NOSIGNAL) <
 		0)
-		drop_client(ask, client);
+		break_client(ask, client);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------- */
@@ -308,10 +331,12 @@ static void add_client(struct ask *ask, const struct order *order)
 	one->fd = order->fd;
 	one->pid_fd = order->pid_fd;
 	one->pid = order->pid;
+	one->number = order->number;
 	bpf_map_get(map, &one->pid, &bits);
 	bits |= 1ull << order->client;
 	bpf_map_put(map, &one->pid, &bits, BPF_ANY);
 	watch_fd(ask, one->fd, order->client);
+	ask->can_answer |= 1ull << order->client;
 	ask->verdict_generation++; /* a new client has not said yes to anything */
 }
 
@@ -392,6 +417,7 @@ int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, in
 	atomic_store(&ask->clients[client].missed, 0);
 	add.fd = pair[0];
 	add.pid_fd = pid_fd >= 0 ? fcntl(pid_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	add.number = ask->clients[client].added = ++ask->adds;
 	r = order(ask, &add);
 	if (r < 0) {
 		fd_close(pair[0]);
@@ -411,6 +437,13 @@ void ask_drop_client(struct ask *ask, uint32_t client)
 void ask_set_miss(struct ask *ask, uint32_t client, enum ask_miss miss)
 {
 	atomic_store(&ask->clients[client].miss, miss);
+}
+
+bool ask_is_broken(const struct ask *ask, uint32_t client)
+{
+	const struct ask_client *one = &ask->clients[client];
+
+	return one->added && atomic_load(&one->broken) == one->added;
 }
 
 uint64_t ask_missed(const struct ask *ask, uint32_t client)

@@ -11,6 +11,7 @@
 #ifndef OB_ENDPOINT_ENGINE_ASK_H
 #define OB_ENDPOINT_ENGINE_ASK_H
 
+#include <stdbool.h>
 #include "base/pulse.h"
 #include "endpoint/ask.h"
 #include "endpoint/engine/load.h"
@@ -19,7 +20,8 @@ struct ask;
 
 enum ask_miss { ASK_MISS_KILL, ASK_MISS_FAIL_OPEN, ASK_MISS_FAIL_CLOSED };
 
-/* A miss, told to the loop. */
+/* Told to the loop: a miss; or ASK_BROKEN, after which ask_is_broken() says who. */
+#define ASK_BROKEN UINT32_MAX
 struct ask_notice {
 	uint32_t client, event;
 	uint64_t question;
@@ -51,6 +53,8 @@ void ask_on_unmarked(struct ask *ask, ask_unmarked_fn *handler, void *context);
 
 int ask_notice_fd(const struct ask *ask);
 int ask_next_notice(struct ask *ask, struct ask_notice *ret); /* -EAGAIN none */
+/* It has sent what is no answer, or reads no results, and is asked no more. */
+bool ask_is_broken(const struct ask *ask, uint32_t client);
 uint64_t ask_missed(const struct ask *ask, uint32_t client);
 
 #define ASK_DEADLINE_NS 15000000000ull
