@@ -19,6 +19,7 @@ did() { printf '%6d ms  %s\n' $(($(now_ms) - began)) "$*"; }
 show() { sed 's/^/             | /'; } # what a program printed
 
 fail() { # WHAT EXPECTED HAPPENED
+	timeout 10 outboardctl log --lines 100 >>"$log" 2>&1
 	printf 'FAILED: %s\n  expected: %s\n  happened: %s\n  log: %s\n' "$1" "$2" "${3:-nothing}" "$log"
 	exit 1
 }
@@ -28,7 +29,11 @@ lists() { # PATTERN
 	expect "systemextensionsctl list" "$1" "$(cat "$work/list")"
 }
 
-talk() { as-user "$1" "$program" talk 2>&1 | sed -n "s/^$2: //p"; } # USER QUESTION
+# USER NAME: a value of what the extension says of itself
+told() { as-user "$1" "$program" status 2>&1 | tr ' ' '\n' | sed -n "s/^$2=//p"; }
+
+# LINES: what the extension has written, which os_log(3) puts into JSON
+written() { outboardctl log --source $agent --lines "$1" 2>>"$log" | sed -n 's/.*"text":"\(.*\)"}$/\1/p'; }
 
 place() { # VERSION: as an installer does: beside, then in its place at once
 	rm -rf "$app.new" "$app.old"
@@ -65,6 +70,10 @@ act_verify() {
 
 act_activate() {
 	start
+	# What may be asked about lies on a file system of the scope's own; and all that is written is kept.
+	mkdir -p "$OUTBOARD_ROOT/etc/outboard/conf.d"
+	printf '%s\n' '[endpoint]' "scope_filesystems = $OUTBOARD_ROOT" \
+		>"$OUTBOARD_ROOT/etc/outboard/conf.d/demo.conf"
 	outboardd_start
 	did "outboardd is up, pid $outboardd_pid"
 	monitor_start
@@ -101,9 +110,9 @@ act_events() {
 	/usr/bin/true
 	/usr/bin/env >/dev/null
 	as-user bob /usr/bin/id >/dev/null
-	seen=$(outboardctl log --source $agent --lines 200 2>>"$log")
+	seen=$(written 200)
 	expect "what the extension has seen" '/usr/bin/id' "$seen"
-	did "the extension has seen $(talk alice count) programs start; pid, ppid and path of three:"
+	did "the extension has seen $(told alice seen) programs start; pid, ppid and path of three:"
 	grep -E '/usr/bin/(true|env|id)' <<<"$seen" | tail -n 3 | show
 }
 
@@ -145,7 +154,7 @@ act_upgrade() {
 	expect "upgrade" 'replacing 1.0 by 2.0' "$text"
 	until_property "upgrade" $agent running_version '^2\.0'
 	did "$(grep -m 1 replacing <<<"$text"); pid $pid is now $(running_pid $agent)"
-	[ "$(talk bob version)" = 2.0 ] || fail "bob asks the service" "2.0" "$(talk bob version)"
+	[ "$(told bob version)" = 2.0 ] || fail "bob asks the service" "2.0" "$(told bob version)"
 }
 
 act_remove() {

@@ -12,39 +12,25 @@
 
 #define AGENT "org.example.ProcessMonitor.agent"
 #define SERVICE AGENT ".service" /* NSEndpointSecurityMachServiceName in its Info.plist */
-static int status = 1;
+static int status = 1;		 /* of the program */
 
 /* One line there, one line back. A copy that is being replaced hangs up; its successor answers. */
-static int ask(const char *question, char *answer, size_t size)
+static int ask(const char *question)
 {
+	char answer[256];
 	int fd, tries;
 
 	for (tries = 0; tries < 2 && ob_service_connect(SERVICE, &fd) == 0; tries++) {
-		ssize_t n = -1;
+		ssize_t n = send(fd, question, strlen(question), MSG_NOSIGNAL);
 
-		if (send(fd, question, strlen(question), MSG_NOSIGNAL) >= 0)
-			n = recv(fd, answer, size - 1, 0);
+		if (n > 0)
+			n = recv(fd, answer, sizeof answer, 0);
 		close(fd);
-		if (n > 0) {
-			answer[n] = '\0';
-			return 0;
-		}
+		if (n > 0)
+			return printf("%.*s\n", (int)n, answer) < 0;
 	}
 	fprintf(stderr, "%s does not answer\n", SERVICE);
-	return -1;
-}
-
-static int talk(void)
-{
-	static const char *const questions[] = { "version", "pid", "count", "last" };
-	char answer[4096];
-
-	for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
-		if (ask(questions[i], answer, sizeof answer) < 0)
-			return 1;
-		printf("%s: %s\n", questions[i], answer);
-	}
-	return 0;
+	return 1;
 }
 
 /* OSSystemExtensionRequestDelegate */
@@ -66,11 +52,9 @@ static void needs_approval(os_system_extension_request_t *request, void *context
 static void finished(os_system_extension_request_t *request,
 	os_system_extension_request_result_t result, void *context)
 {
-	int (*then)(void) = context;
-
 	printf("%s: %s\n", os_system_extension_request_get_identifier(request),
 		result == OS_SYSTEM_EXTENSION_REQUEST_COMPLETED ? "done" : "done after a reboot");
-	status = then ? then() : 0;
+	status = context ? ask(context) : 0;
 	ob_queue_stop(ob_queue_main());
 }
 
@@ -81,59 +65,24 @@ static void failed(os_system_extension_request_t *request, const ob_error_t *err
 	ob_queue_stop(ob_queue_main());
 }
 
-static void found(os_system_extension_request_t *request,
-	const os_system_extension_properties_t *const *properties, size_t n, void *context)
-{
-	for (size_t i = 0; i < n; i++) {
-		const char *running = "nothing";
-		pid_t pid = 0;
-
-		ob_system_extension_properties_get_running(properties[i], &pid, &running);
-		printf("%s %s: %s; runs: %s, pid %d\n",
-			os_system_extension_properties_get_bundle_identifier(properties[i]),
-			os_system_extension_properties_get_bundle_short_version(properties[i]),
-			ob_system_extension_properties_get_state(properties[i]), running, (int)pid);
-	}
-}
-
 static const os_system_extension_request_delegate_t delegate = {
 	.size = sizeof delegate,
 	.action_for_replacing_extension = replacing,
 	.needs_user_approval = needs_approval,
 	.did_finish_with_result = finished,
 	.did_fail_with_error = failed,
-	.found_properties = found,
 };
 
-static void will_change(const os_system_extension_info_t *info, void *context)
-{
-	printf("%s %s is about to be %s\n", os_system_extension_info_get_bundle_identifier(info),
-		os_system_extension_info_get_bundle_short_version(info), (const char *)context);
-}
-
-static int watch(void)
-{
-	const os_system_extensions_workspace_observer_t observer = { .size = sizeof observer,
-		.system_extension_will_become_enabled = will_change };
-	ob_system_extensions_observation_t *observation;
-
-	if (os_system_extensions_workspace_add_observer(
-		    &observer, ob_queue_main(), "enabled", &observation) < 0)
-		return 1;
-	return ob_queue_run(ob_queue_main());
-}
-
-/* What it can be asked for: a request, and what is done when it has finished. */
+/* What it can be asked for: a request, and what the extension is asked when that has finished. */
 static const struct {
 	const char *name;
 	int (*make)(const char *, ob_queue_t *, os_system_extension_request_t **);
-	int (*then)(void);
+	const char *question;
 } verbs[] = {
-	{ "activate", os_system_extension_request_new_activation, talk },
+	{ "activate", os_system_extension_request_new_activation, "status" },
 	{ "deactivate", os_system_extension_request_new_deactivation, NULL },
-	{ "properties", os_system_extension_request_new_properties, NULL },
-	{ "talk", NULL, talk },
-	{ "watch", NULL, watch },
+	{ "status", NULL, "status" },
+	{ "reload", NULL, "reload" },
 };
 
 int main(int argc, char **argv)
@@ -146,15 +95,14 @@ int main(int argc, char **argv)
 	while (i < sizeof verbs / sizeof *verbs && strcmp(verbs[i].name, verb) != 0)
 		i++;
 	if (i == sizeof verbs / sizeof *verbs) {
-		fprintf(stderr,
-			"usage: ProcessMonitor [activate|deactivate|properties|talk|watch]\n");
+		fprintf(stderr, "usage: ProcessMonitor [activate|deactivate|status|reload]\n");
 		return 2;
 	}
 	if (!verbs[i].make)
-		return verbs[i].then();
+		return ask(verbs[i].question);
 	if (verbs[i].make(AGENT, ob_queue_main(), &request) < 0)
 		return 1;
-	os_system_extension_request_set_delegate(request, &delegate, (void *)verbs[i].then);
+	os_system_extension_request_set_delegate(request, &delegate, (void *)verbs[i].question);
 	if (os_system_extension_manager_submit_request(request) == 0)
 		ob_queue_run(ob_queue_main());
 	os_system_extension_request_release(request);
