@@ -139,20 +139,32 @@ void beside_begin(void)
 	assert_int_equal(es_subscribe(beside.client, events, 2), ES_RETURN_SUCCESS);
 }
 
-int run_good(void)
+pid_t start_good(const char *word)
 {
-	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		if (setgroups(0, NULL) < 0 || setresgid(GID, GID, GID) < 0 ||
 			setresuid(UID, UID, UID) < 0)
 			_exit(99);
-		execl(field_path("good"), "good", NULL);
+		execl(field_path("good"), "good", word, NULL);
 		_exit(100 + errno);
 	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+int end_of(pid_t pid)
+{
+	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+int run_good(void)
+{
+	return end_of(start_good(NULL));
 }
 
 void beside_run(void)

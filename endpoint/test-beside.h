@@ -31,6 +31,9 @@ void seed_begin(void);
 uint32_t random_below(uint32_t n);
 /* A program of the field as a user; its exit status, or 100 + errno, or 1000 + signal. */
 int run_good(void);
+/* The same with an argument, and it is not waited for. */
+pid_t start_good(const char *word);
+int end_of(pid_t pid); /* its exit status, as of run_good() */
 
 void beside_begin(void);
 void beside_run(void); /* one program, which is let on in time */
