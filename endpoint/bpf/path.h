@@ -26,12 +26,41 @@ struct walk {
 	u32 done;
 };
 
+/* False: it does not fit. */
+static __always_inline bool walk_name(struct walk *walk, struct dentry *dentry)
+{
+	u32 length = BPF_CORE_READ(dentry, d_name.len), at;
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+
+	if (length > 255 || length + 1 >= walk->at) {
+		walk->out->flags |= ES_FILE_TRUNCATED;
+		return false;
+	}
+	at = walk->at - length - 1;
+	if (at >= ES_BLOB_BYTES)
+		return false;
+	walk->out->text[at] = '/';
+	bpf_probe_read_kernel(&walk->out->text[(at + 1) & (ES_BLOB_BYTES - 1)], length & 255, name);
+	walk->at = at;
+	return true;
+}
+
+/* The top of what cannot be reached. That of a file system has no name; a memfd is one by itself. */
+static __always_inline void walk_top(struct walk *walk, struct dentry *dentry)
+{
+	const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+	char first = '/';
+
+	walk->out->flags |= ES_FILE_DETACHED;
+	bpf_probe_read_kernel(&first, 1, name);
+	if (first != '/')
+		walk_name(walk, dentry);
+}
+
 static long walk_step(u32 index, struct walk *walk)
 {
 	struct dentry *dentry = walk->dentry, *parent;
 	struct mount *mount = walk->mount;
-	const unsigned char *name;
-	u32 length, at;
 
 	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
@@ -47,23 +76,14 @@ static long walk_step(u32 index, struct walk *walk)
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (parent == dentry) {
 		/* of no mount that can be reached: a memfd, or moved out of what is mounted */
-		walk->out->flags |= ES_FILE_DETACHED;
+		walk_top(walk, dentry);
 		walk->done = 1;
 		return 1;
 	}
-	length = BPF_CORE_READ(dentry, d_name.len);
-	name = BPF_CORE_READ(dentry, d_name.name);
-	if (length > 255 || length + 1 >= walk->at) {
-		walk->out->flags |= ES_FILE_TRUNCATED;
+	if (!walk_name(walk, dentry)) {
 		walk->done = 1;
 		return 1;
 	}
-	at = walk->at - length - 1;
-	if (at >= ES_BLOB_BYTES)
-		return 1;
-	walk->out->text[at] = '/';
-	bpf_probe_read_kernel(&walk->out->text[(at + 1) & (ES_BLOB_BYTES - 1)], length & 255, name);
-	walk->at = at;
 	walk->dentry = parent;
 	return 0;
 }

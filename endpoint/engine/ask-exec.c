@@ -65,6 +65,27 @@ void script_done(struct script *script)
 	}
 }
 
+/*
+ * A file that has no "#!" is run by an interpreter of binfmt_misc's: the file that is opened next. As whose
+ * path it is given to it, /proc says; the kernel's list may have another one that leads there.
+ */
+void script_interpreter(struct script *script, int fd)
+{
+	uint32_t last = script && script->n_heads ? script->n_heads - 1 : 0;
+	char link[32], path[HEAD_BYTES];
+	ssize_t length;
+
+	if (!script || !script->n_heads || script->heads[last][0])
+		return;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof path);
+	if (length <= 0 || length == sizeof path)
+		return;
+	memcpy(script->heads[last], path, (size_t)length);
+	script->heads[last][length] = '\0';
+	script->is_path[last] = true;
+}
+
 /* @fd is copied. Those whose execve came to nothing go when there is no other room. */
 void script_put(struct ask *ask, uint64_t exec_number, int fd, const struct head *head)
 {
@@ -85,8 +106,11 @@ void script_put(struct ask *ask, uint64_t exec_number, int fd, const struct head
 		script->fd = dup(fd);
 	}
 	script->used = ++ask->script_clock;
-	if (script->n_heads < ARRAY_SIZE(script->heads))
+	script_interpreter(script, fd);
+	if (script->n_heads < ARRAY_SIZE(script->heads)) {
+		script->is_path[script->n_heads] = false;
 		memcpy(script->heads[script->n_heads++], head->line, HEAD_BYTES);
+	}
 }
 
 /* ---- memory of the thread --------------------------------------------------------------------- */
@@ -219,9 +243,12 @@ static void add_script(struct words *words, const struct script *script, const c
 {
 	uint32_t i;
 
-	for (i = script->n_heads; i-- > 0;)
-		if (script->heads[i][0])
+	for (i = script->n_heads; i-- > 0;) {
+		if (script->is_path[i])
+			add_word(words, script->heads[i], strlen(script->heads[i]));
+		else if (script->heads[i][0])
 			add_line(words, script->heads[i]);
+	}
 	add_word(words, called, strlen(called));
 }
 

@@ -39,6 +39,7 @@ struct script {
 	int fd;
 	uint32_t n_heads;
 	char heads[4][HEAD_BYTES]; /* first lines, in the order in which they were opened */
+	bool is_path[4];	   /* no line: the path of what runs it */
 };
 
 struct ask_client {
@@ -97,6 +98,7 @@ struct head {
 void head_read(int fd, struct head *ret);
 struct script *script_of(struct ask *ask, uint64_t exec_number);
 void script_put(struct ask *ask, uint64_t exec_number, int fd, const struct head *head);
+void script_interpreter(struct script *script, int fd);
 void script_done(struct script *script);
 /* Arguments and environment of the thread that waits into ask->asking, and what check() will compare. */
 void exec_read(struct ask *ask, uint32_t thread, const struct script *script, struct es_exec *exec);

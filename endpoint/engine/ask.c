@@ -166,6 +166,7 @@ static void on_exec(struct ask *ask, int fd, uint32_t thread)
 		return;
 	}
 	script = script_of(ask, exec.number);
+	script_interpreter(script, fd);
 	exec_read(ask, thread, script, &exec);
 	set_question(ask, question, EVENT_EXEC);
 	asking->file_fd = fd;
