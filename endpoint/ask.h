@@ -60,6 +60,7 @@ struct es_asking {
 	uint32_t event;
 	uint32_t result;	    /* NOTIFY of what was denied */
 	int32_t file_fd, script_fd; /* descriptors of the daemon; -1 */
+	int32_t look_fd;	    /* of it, only where it lies is asked */
 	int32_t value;
 	uint32_t use_cache;
 	uint32_t generation;
@@ -71,6 +72,8 @@ struct es_asking {
 	uint32_t traced;
 	uint32_t cached;
 	uint32_t file_is_written; /* somebody has it open for writing, or mapped so */
+	uint32_t look_device;
+	uint64_t look_magic; /* of its file system: linux/magic.h */
 	struct es_verdict verdict;
 	struct es_exec exec;
 	uint64_t told;	  /* who has it in the ring */

@@ -17,6 +17,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <EndpointSecurity/EndpointSecurity.h>
 #include <cmocka.h>
@@ -186,18 +187,168 @@ static void test_what_is_outside(void **state)
 	unmount_one(beside, "other");
 }
 
-int main(void)
+/* ---- what is slow ------------------------------------------------------------------------------ */
+
+#define SLOW_MS 1500
+#define N_SLOW 12 /* more than there are readers */
+
+static const char *eio_fs; /* NULL: built without libfuse3 */
+static char plain[PATH_MAX + 16], served[PATH_MAX + 16], fault[PATH_MAX + 16];
+
+/* A disk of FUSE at beside/served, whose program's readers wait as long as the file `fault` is there. */
+static bool serve(void)
+{
+	char program[PATH_MAX + 32];
+	int status;
+	pid_t pid;
+
+	snprintf(plain, sizeof plain, "%s/plain", beside);
+	snprintf(served, sizeof served, "%s/served", beside);
+	snprintf(fault, sizeof fault, "%s/fault", beside);
+	snprintf(program, sizeof program, "%s/program", plain);
+	if (!eio_fs || (mkdir(plain, 0755) < 0 && errno != EEXIST) ||
+		(mkdir(served, 0755) < 0 && errno != EEXIST))
+		return false;
+	if (access(program, F_OK) < 0)
+		copy_program(program);
+	pid = fork();
+	if (pid == 0) {
+		execl(eio_fs, "eio-fs", "--stuck", "--while", fault, plain, served, "program",
+			NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void mount_over(const char *where)
+{
+	char options[3 * PATH_MAX];
+
+	snprintf(options, sizeof options, "lowerdir=%s:%s", served, beside);
+	assert_int_equal(mkdir(where, 0755), 0);
+	assert_int_equal(mount("over", where, "overlay", MS_RDONLY, options), 0);
+}
+
+static pid_t start_it(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(run_it(path) < 0 ? 100 + errno : 0);
+	return pid;
+}
+
+/*
+ * Files of an overlay over that disk: what a program is cannot be read, so nobody can be asked, and at
+ * the deadline the mode of who should have been decides. Read by the deciding thread, or by one reader
+ * alone, it would hold the others.
+ */
+static void test_a_disk_that_does_not_answer(void **state)
+{
+	char over[PATH_MAX + 16], slow[PATH_MAX + 32], quick[2 * PATH_MAX];
+	pid_t pids[N_SLOW];
+	es_client_t *client;
+	struct timespec from, to;
+	int i, status;
+
+	if (!serve())
+		skip();
+	snprintf(over, sizeof over, "%s/over", field);
+	snprintf(slow, sizeof slow, "%s/program", over);
+	strcpy(quick, mount_one(field, "quick"));
+	mount_over(over);
+	client = new_client(both, 1);
+	assert_int_equal(
+		es_set_deadline_max_milliseconds(client, both, 1, SLOW_MS), ES_RETURN_SUCCESS);
+	assert_int_equal(es_set_deadline_miss_mode(client, ES_DEADLINE_MISS_MODE_FAIL_CLOSED),
+		ES_RETURN_SUCCESS);
+	await_result(run_it, quick, 100 + EPERM);
+	close(open(fault, O_CREAT | O_CLOEXEC, 0644));
+	n_asked = 0;
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (i = 0; i < N_SLOW; i++)
+		pids[i] = start_it(slow);
+	for (i = 0; i < N_SLOW; i++) {
+		assert_int_equal(in_child(run_it, quick), 100 + EPERM);
+		assert_int_equal(n_asked, i + 1);
+	}
+	for (i = 0; i < N_SLOW; i++)
+		assert_int_equal(waitpid(pids[i], &status, WNOHANG), 0);
+	for (i = 0; i < N_SLOW; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(WEXITSTATUS(status), 100 + EPERM);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_in_range(to.tv_sec - from.tv_sec, SLOW_MS / 1000, 10 * SLOW_MS / 1000);
+	assert_int_equal(n_asked, N_SLOW); /* none of them */
+	/* mended: it is read, and asked about */
+	assert_int_equal(unlink(fault), 0);
+	assert_int_equal(in_child(run_it, slow), 100 + EPERM);
+	assert_int_equal(n_asked, N_SLOW + 1);
+	es_delete_client(client);
+	assert_int_equal(umount(over), 0);
+	assert_int_equal(umount(served), 0);
+	assert_int_equal(rmdir(over), 0);
+	unmount_one(field, "quick");
+}
+
+/* The disk itself: told of a file there, outboard-esd would have to open it. */
+static void test_a_disk_of_somebody(void **state)
+{
+	char where[PATH_MAX + 16], program[PATH_MAX + 32];
+	es_client_t *client;
+
+	if (!serve())
+		skip();
+	snprintf(where, sizeof where, "%s/moved", field);
+	snprintf(program, sizeof program, "%s/program", where);
+	assert_int_equal(mkdir(where, 0755), 0);
+	assert_int_equal(mount(served, where, NULL, MS_MOVE, NULL), 0);
+	client = new_client(both, 1);
+	/* one that belongs is marked after it: so it has been looked at */
+	await_result(run_it, mount_one(field, "after"), 100 + EPERM);
+	n_asked = 0;
+	assert_int_equal(in_child(run_it, program), 0);
+	assert_int_equal(n_asked, 0);
+	es_delete_client(client);
+	assert_int_equal(umount(where), 0);
+	assert_int_equal(rmdir(where), 0);
+	unmount_one(field, "after");
+}
+
+/* Nobody can be asked where nothing else is: so nobody is told that he will be. */
+static void test_a_scope_of_somebody(void **state)
+{
+	es_client_t *client;
+
+	if (!serve())
+		skip();
+	esd_stop();
+	esd_start(served);
+	n_asked = 0;
+	assert_int_equal(es_new_client_f(&client, NULL, deny), ES_NEW_CLIENT_RESULT_SUCCESS);
+	assert_int_equal(es_subscribe(client, both, 1), ES_RETURN_ERROR);
+	es_delete_client(client);
+	assert_int_equal(umount(served), 0);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mounted_while_somebody_is_asked),
 		cmocka_unit_test(test_mounted_before_somebody_is_asked),
 		cmocka_unit_test(test_opened_on_what_is_new),
 		cmocka_unit_test(test_what_is_outside),
+		cmocka_unit_test(test_a_disk_that_does_not_answer),
+		cmocka_unit_test(test_a_disk_of_somebody),
+		cmocka_unit_test(test_a_scope_of_somebody),
 	};
 	int r;
 
 	if (!scene_begin("test-auth-mounts"))
 		return 77;
+	eio_fs = argv[1];
 	path_get(PATH_RUN, NULL, field);
 	strcpy(beside, field);
 	strcat(field, "/field");

@@ -113,5 +113,7 @@ expect "what the log says" 'a broker does nothing while others wait for it, and 
 exec {ask}>&-
 wait "$app_pid"
 outboardd_stop
+# It ends with outboard-esd, but not in the middle of a file.
+pgrep -f outboard-identity-worker | while read -r pid; do tail --pid="$pid" -f /dev/null; done
 umount -l "$field" # of outboard-esd, which outboardd takes with it, something may still be there
 echo "ok"

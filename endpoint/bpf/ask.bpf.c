@@ -265,6 +265,13 @@ static __always_inline void look_at_call(struct es_asking *ask, struct task_stru
 		bpf_probe_read_kernel(&ask->exec, sizeof ask->exec, exec);
 }
 
+/* Without asking the file system, which may have to ask a server. */
+static __always_inline void look_at_place(struct es_asking *ask, struct file *file)
+{
+	ask->look_magic = file ? BPF_CORE_READ(file, f_inode, i_sb, s_magic) : 0;
+	ask->look_device = file ? BPF_CORE_READ(file, f_inode, i_sb, s_dev) : 0;
+}
+
 #define MNT_NOSUID 1	   /* linux/mount.h */
 #define PFA_NO_NEW_PRIVS 1 /* linux/sched.h: bit 0 */
 
@@ -430,6 +437,7 @@ int describe(struct bpf_iter__task *context)
 	ask->traced = task->ptrace != 0;
 	ask->pid = number_of(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]), page);
 	look_at_call(ask, task);
+	look_at_place(ask, own_file(ask->look_fd));
 	file = own_file(ask->file_fd);
 	if (!file || ask->pid == page->broker_pid)
 		return 0;

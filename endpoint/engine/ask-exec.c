@@ -6,6 +6,7 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,10 +33,8 @@ static bool is_program(const char *text, ssize_t bytes)
 #endif
 }
 
-void head_read(int fd, struct head *ret)
+void head_set(struct head *ret, char text[static HEAD_BYTES + 1], ssize_t bytes)
 {
-	_Alignas(Elf64_Ehdr) char text[HEAD_BYTES + 1] = "";
-	ssize_t bytes = pread(fd, text, HEAD_BYTES, 0);
 	char *end;
 
 	ret->line[0] = '\0';
@@ -45,6 +44,22 @@ void head_read(int fd, struct head *ret)
 	end = memchr(text, '\n', (size_t)bytes);
 	*(end ? end : &text[bytes]) = '\0';
 	snprintf(ret->line, sizeof ret->line, "%s", text + 2);
+}
+
+/* Not all file systems can read without waiting; of memory alone, none has to. */
+int head_read(int fd, uint64_t magic, struct head *ret)
+{
+	_Alignas(Elf64_Ehdr) char text[HEAD_BYTES + 1];
+	const struct iovec all = { .iov_base = text, .iov_len = HEAD_BYTES };
+	const bool is_memory = magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
+	ssize_t bytes = preadv2(fd, &all, 1, 0, is_memory ? 0 : RWF_NOWAIT);
+
+	if (bytes < 0 && is_memory)
+		bytes = 0;
+	if (bytes < 0)
+		return -EAGAIN;
+	head_set(ret, text, bytes);
+	return 0;
 }
 
 struct script *script_of(struct ask *ask, uint64_t exec_number)

@@ -6,6 +6,7 @@
 #ifndef OB_ENDPOINT_ENGINE_ASK_INTERNAL_H
 #define OB_ENDPOINT_ENGINE_ASK_INTERNAL_H
 
+#include <elf.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,7 +15,14 @@
 
 #define QUESTIONS_MAX 1024u /* waiting at once; more get the fail mode */
 #define SCRIPTS_MAX 64u
+#define HEADS_MAX 256u /* files whose first bytes are being read */
+#define READERS_MAX 8u
+#define READERS_EACH 2u /* for one file system: it must not take them from the others */
 #define HEAD_BYTES 256u /* as much of a file as the kernel looks at: BINPRM_BUF_SIZE */
+
+enum { EVENT_EXEC, EVENT_OPEN };
+/* What the deciding thread waits for; else: a client's number. */
+enum { FROM_GROUP = 1000, FROM_LOOP = 1001, FROM_READER = 1100 };
 
 struct question {
 	uint64_t number; /* 0: free */
@@ -59,6 +67,27 @@ struct unmarked {
 	size_t n;
 };
 
+/* An execve whose file's first bytes are not in memory. */
+struct waiting_head {
+	int fd; /* fanotify's; -1 free */
+	uint32_t thread, device;
+	uint64_t deadline; /* CLOCK_MONOTONIC ns */
+	bool is_read;	   /* by a reader, just now */
+};
+
+struct reader {
+	pid_t pid; /* 0 none; without a descriptor it was killed, and may be stuck for ever */
+	int fd;
+	int head;	 /* that it reads; -1 */
+	uint32_t device; /* of what it reads, or is stuck in */
+};
+
+struct heads {
+	struct waiting_head waiting[HEADS_MAX];
+	uint32_t n_waiting;
+	struct reader readers[READERS_MAX];
+};
+
 struct ask {
 	struct ask_settings settings;
 	struct es_asking *asking;
@@ -83,6 +112,7 @@ struct ask {
 	uint64_t clears[8]; /* when the cache was cleared last */
 	uint32_t next_clear;
 	uint64_t notices_dropped;
+	struct heads heads;
 	struct script scripts[SCRIPTS_MAX];
 	uint64_t script_clock;
 };
@@ -95,7 +125,9 @@ struct head {
 	bool is_program; /* the kernel runs it itself */
 	char line[HEAD_BYTES];
 };
-void head_read(int fd, struct head *ret);
+void head_set(struct head *ret, char text[static HEAD_BYTES + 1], ssize_t bytes);
+/* @magic: of the file system. -EAGAIN: that would have to wait. */
+int head_read(int fd, uint64_t magic, struct head *ret);
 struct script *script_of(struct ask *ask, uint64_t exec_number);
 void script_put(struct ask *ask, uint64_t exec_number, int fd, const struct head *head);
 void script_interpreter(struct script *script, int fd);
@@ -103,6 +135,20 @@ void script_done(struct script *script);
 /* Arguments and environment of the thread that waits into ask->asking, and what check() will compare. */
 void exec_read(struct ask *ask, uint32_t thread, const struct script *script, struct es_exec *exec);
 int openat2_flags(uint32_t thread, uint64_t how, int32_t *ret);
+
+/* ask-heads.c */
+void heads_init(struct heads *heads);
+void heads_done(struct heads *heads);
+/* ask_exec_with_head() follows, or the fail mode. @fd is taken. -ENOSPC: no room, and it is not taken. */
+int heads_put(struct ask *ask, int fd, uint32_t thread, uint32_t device, uint64_t deadline);
+void heads_on_reader(struct ask *ask, uint32_t at);
+uint64_t heads_expire(struct ask *ask, uint64_t now); /* as questions_expire() */
+
+/* ask.c */
+int ask_watch_fd(struct ask *ask, int fd, uint32_t from);
+void ask_exec_with_head(struct ask *ask, int fd, uint32_t thread, const struct head *head);
+/* A question that there is no room for, or that nobody can be asked. @fd: taken. */
+void ask_overflow(struct ask *ask, int fd, uint32_t event);
 
 /* questions.c */
 struct question *question_new(struct ask *ask, int fd, uint32_t event);

@@ -37,6 +37,16 @@ static const char *const not_marked[] = { "proc", "sysfs", "cgroup", "cgroup2", 
 	"debugfs", "tracefs", "securityfs", "bpf", "fusectl", "configfs", "pstore", "efivarfs",
 	"binfmt_misc", "autofs", "rpc_pipefs", "nsfs" };
 
+/*
+ * Whoever is told of a file there opens it, which its server, any user's, may let wait for ever, and no
+ * signal would end that.
+ */
+static bool is_served(const char *type)
+{
+	return strcmp(type, "fuse") == 0 || strcmp(type, "fuseblk") == 0 ||
+		strncmp(type, "fuse.", 5) == 0;
+}
+
 static bool is_marked_type(const char *type)
 {
 	size_t i;
@@ -205,7 +215,7 @@ static int mark_mounted(struct ask *ask, uint64_t mask)
 
 		if (row->outside || !is_marked_type(row->type))
 			continue;
-		error = mark(ask, row->where, mask);
+		error = is_served(row->type) ? -EOPNOTSUPP : mark(ask, row->where, mask);
 		any |= error == 0;
 		if (error < 0 && error != -ENOENT) { /* unmounted meanwhile */
 			say_unmarked(ask, row, error, &now);
@@ -217,13 +227,35 @@ static int mark_mounted(struct ask *ask, uint64_t mask)
 	return any ? 0 : r;
 }
 
+/* By the table, since already asking such a file system would wait for its server. */
+static bool lies_on_served(const char *path)
+{
+	const struct row *on = NULL;
+	struct table table;
+	size_t i;
+	bool served;
+
+	if (table_read(&table) < 0)
+		return false;
+	for (i = 0; i < table.n_rows; i++) {
+		const char *const where[] = { table.rows[i].where, NULL };
+
+		/* of several at one place the last is on top */
+		if (lies_in(path, where) && (!on || strlen(on->where) <= strlen(where[0])))
+			on = &table.rows[i];
+	}
+	served = on && is_served(on->type);
+	table_done(&table);
+	return served;
+}
+
 static int mark_all(struct ask *ask, uint64_t mask)
 {
 	const char *const *path = ask->settings.filesystems;
 	int r = 0;
 
 	for (; path && *path && r == 0; path++)
-		r = mark(ask, *path, mask);
+		r = lies_on_served(*path) ? -EOPNOTSUPP : mark(ask, *path, mask);
 	return r == 0 ? mark_mounted(ask, mask) : r;
 }
 

@@ -20,9 +20,6 @@
 #include "endpoint/engine/ask-internal.h"
 #include "endpoint/engine/bpf.h"
 
-enum { EVENT_EXEC, EVENT_OPEN };
-enum { FROM_GROUP = 1000, FROM_LOOP = 1001 }; /* else: a client's number */
-
 #define EVENT_BYTES 16384 /* of fanotify at once: each event is a descriptor */
 #define ASYNC_RATE_NS 1000000000ull
 #define BEAT_NS 250000000ull
@@ -100,13 +97,12 @@ static void set_question(struct ask *ask, struct question *question, uint32_t ev
 	asking->question = question ? question->number : 0;
 	asking->event = event;
 	asking->result = 0;
-	asking->script_fd = -1;
+	asking->script_fd = asking->look_fd = -1;
 	asking->use_cache = 1;
 	asking->generation = ask->verdict_generation;
 }
 
-/* A question that there is no room for, or that nobody can be asked. */
-static void overflow(struct ask *ask, int fd, uint32_t event)
+void ask_overflow(struct ask *ask, int fd, uint32_t event)
 {
 	fanotify_answer(ask, fd, miss_denies(ask, clients_of(ask, event)));
 }
@@ -117,7 +113,7 @@ static void on_open(struct ask *ask, int fd, uint32_t thread)
 	struct es_asking *asking = ask->asking;
 
 	if (!question) {
-		overflow(ask, fd, EVENT_OPEN);
+		ask_overflow(ask, fd, EVENT_OPEN);
 		return;
 	}
 	question->thread = thread;
@@ -136,33 +132,39 @@ static void on_open(struct ask *ask, int fd, uint32_t thread)
 	after_telling(ask, question);
 }
 
-/* The first file of an execve that the kernel runs itself is what is asked about, once. */
-static void on_exec(struct ask *ask, int fd, uint32_t thread)
+/* Who waits, and where what he wants to run lies. False: nobody has to be asked, and it is answered. */
+static bool look_at_exec(struct ask *ask, int fd, uint32_t thread)
 {
 	struct es_asking *asking = ask->asking;
-	struct question *question;
-	struct es_exec exec;
-	struct script *script;
-	struct head head;
 
 	set_question(ask, NULL, EVENT_EXEC);
 	asking->clients = 0;
 	asking->file_fd = -1;
+	asking->look_fd = fd;
 	ask_describe(ask, thread);
-	exec = asking->exec;
-	if (!asking->found || !asking->in_exec || exec.verdict != ES_VERDICT_NONE) {
-		fanotify_answer(ask, fd, asking->in_exec && exec.verdict == ES_VERDICT_DENIED);
-		return;
-	}
-	head_read(fd, &head);
-	if (!head.is_program) {
-		script_put(ask, exec.number, fd, &head);
+	asking->look_fd = -1;
+	if (asking->found && asking->in_exec && asking->exec.verdict == ES_VERDICT_NONE)
+		return true;
+	fanotify_answer(ask, fd, asking->in_exec && asking->exec.verdict == ES_VERDICT_DENIED);
+	return false;
+}
+
+/* The first file of an execve that the kernel runs itself is what is asked about, once. */
+static void ask_exec(struct ask *ask, int fd, uint32_t thread, const struct head *head)
+{
+	struct es_asking *asking = ask->asking;
+	struct es_exec exec = asking->exec;
+	struct question *question;
+	struct script *script;
+
+	if (!head->is_program) {
+		script_put(ask, exec.number, fd, head);
 		fanotify_answer(ask, fd, false);
 		return;
 	}
 	question = question_new(ask, fd, EVENT_EXEC);
 	if (!question) {
-		overflow(ask, fd, EVENT_EXEC);
+		ask_overflow(ask, fd, EVENT_EXEC);
 		return;
 	}
 	script = script_of(ask, exec.number);
@@ -179,6 +181,40 @@ static void on_exec(struct ask *ask, int fd, uint32_t thread)
 	question->exec = exec;
 	after_telling(ask, question);
 	script_done(script);
+}
+
+/* Until when the one that waits least would wait. */
+static uint64_t first_deadline(const struct ask *ask)
+{
+	const struct es_control *control = ask->settings.control;
+	uint64_t clients = control->subscribed[EVENT_EXEC], least = ASK_DEADLINE_NS;
+
+	for (; clients; clients &= clients - 1) {
+		uint64_t answer_ns = control->answer_ns[EVENT_EXEC][__builtin_ctzll(clients)];
+
+		least = answer_ns < least ? answer_ns : least;
+	}
+	return monotonic_ns() + least;
+}
+
+static void on_exec(struct ask *ask, int fd, uint32_t thread)
+{
+	struct es_asking *asking = ask->asking;
+	struct head head;
+
+	if (!look_at_exec(ask, fd, thread))
+		return;
+	if (head_read(fd, asking->look_magic, &head) == 0)
+		ask_exec(ask, fd, thread, &head);
+	else if (heads_put(ask, fd, thread, asking->look_device, first_deadline(ask)) < 0)
+		ask_overflow(ask, fd, EVENT_EXEC);
+}
+
+void ask_exec_with_head(struct ask *ask, int fd, uint32_t thread, const struct head *head)
+{
+	/* much may have become of it since */
+	if (look_at_exec(ask, fd, thread))
+		ask_exec(ask, fd, thread, head);
 }
 
 static void on_event(struct ask *ask, const struct fanotify_event_metadata *event)
@@ -315,7 +351,7 @@ static void on_answer(struct ask *ask, uint32_t client)
 
 /* ---- the thread ------------------------------------------------------------------------------- */
 
-static int watch_fd(struct ask *ask, int fd, uint32_t from)
+int ask_watch_fd(struct ask *ask, int fd, uint32_t from)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data = { .u32 = from } };
 
@@ -336,7 +372,7 @@ static void add_client(struct ask *ask, const struct order *order)
 	bpf_map_get(map, &one->pid, &bits);
 	bits |= 1ull << order->client;
 	bpf_map_put(map, &one->pid, &bits, BPF_ANY);
-	watch_fd(ask, one->fd, order->client);
+	ask_watch_fd(ask, one->fd, order->client);
 	ask->can_answer |= 1ull << order->client;
 	ask->verdict_generation++; /* a new client has not said yes to anything */
 }
@@ -358,10 +394,21 @@ static bool on_order(struct ask *ask)
 	return order.command != COMMAND_END;
 }
 
-static int timeout_of(uint64_t next, uint64_t now)
+/* What is over is missed; how long to wait for the next that is, in ms. Else for ever. */
+static int expire(struct ask *ask)
 {
-	if (next == UINT64_MAX)
+	uint64_t now = monotonic_ns(), next = questions_expire(ask, now),
+		 head = heads_expire(ask, now);
+	const bool owes = ask->n_questions || ask->heads.n_waiting;
+
+	/* while somebody is held, it is shown that he is not forgotten */
+	pulse_beat(ask->settings.pulse, owes);
+	next = head < next ? head : next;
+	if (!owes)
 		return -1;
+	now = monotonic_ns();
+	if (next > now + BEAT_NS)
+		next = now + BEAT_NS;
 	return next <= now ? 0 : (int)((next - now) / 1000000 + 1);
 }
 
@@ -371,17 +418,10 @@ static void *decide(void *data)
 	bool going = true;
 
 	while (going) {
-		uint64_t next = questions_expire(ask, monotonic_ns());
 		struct epoll_event event;
-		int n;
+		int n = epoll_wait(ask->epoll_fd, &event, 1, expire(ask));
 
-		/* while somebody is held, it is shown that he is not forgotten */
-		pulse_beat(ask->settings.pulse, ask->n_questions > 0);
-		if (ask->n_questions && next > monotonic_ns() + BEAT_NS)
-			next = monotonic_ns() + BEAT_NS;
-		n = epoll_wait(ask->epoll_fd, &event, 1, timeout_of(next, monotonic_ns()));
 		pulse_beat(ask->settings.pulse, true);
-
 		/* what the loop said before anybody asked holds for whoever asks */
 		while (going && atomic_load(&ask->ordered) != ask->taken)
 			going = on_order(ask);
@@ -389,6 +429,8 @@ static void *decide(void *data)
 			continue;
 		if (event.data.u32 == FROM_GROUP)
 			on_group(ask);
+		else if (event.data.u32 >= FROM_READER)
+			heads_on_reader(ask, event.data.u32 - FROM_READER);
 		else if (event.data.u32 != FROM_LOOP)
 			on_answer(ask, event.data.u32);
 	}
@@ -504,8 +546,8 @@ static int open_all(struct ask *ask)
 	if (r == 0 && pipe2(ask->command_fds, O_CLOEXEC) < 0)
 		r = -errno;
 	if (r == 0)
-		r = watch_fd(ask, ask->group_fd, FROM_GROUP);
-	return r == 0 ? watch_fd(ask, ask->command_fds[0], FROM_LOOP) : r;
+		r = ask_watch_fd(ask, ask->group_fd, FROM_GROUP);
+	return r == 0 ? ask_watch_fd(ask, ask->command_fds[0], FROM_LOOP) : r;
 }
 
 int ask_new(const struct ask_settings *settings, struct ask **ret)
@@ -523,6 +565,7 @@ int ask_new(const struct ask_settings *settings, struct ask **ret)
 	ask->notice_fds[0] = ask->notice_fds[1] = ask->command_fds[0] = ask->command_fds[1] = -1;
 	for (i = 0; i < ES_CLIENTS_MAX; i++)
 		ask->clients[i].fd = ask->clients[i].pid_fd = -1;
+	heads_init(&ask->heads);
 	r = open_all(ask);
 	if (r == 0) {
 		r = -pthread_create(&ask->thread, NULL, decide, ask);
@@ -552,6 +595,7 @@ struct ask *ask_free(struct ask *ask)
 		fd_close(ask->clients[i].fd);
 		fd_close(ask->clients[i].pid_fd);
 	}
+	heads_done(&ask->heads);
 	for (i = 0; i < SCRIPTS_MAX; i++)
 		script_done(&ask->scripts[i]);
 	for (i = 0; i < 2; i++) {

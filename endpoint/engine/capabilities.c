@@ -16,12 +16,12 @@ static const char *const names[] = {
 
 static const struct capability capabilities[] = {
 	{ 0, SOURCE_ASK, "fanotify FAN_OPEN_EXEC_PERM",
-		"not asked about: a memfd, what is mounted in a mount namespace of its own, and "
-		"any mount in its first moment; descriptors are not told; the first argument of an "
+		"not asked about: a memfd, what lies on FUSE or is mounted in a mount namespace "
+		"of its own, and any mount in its first moment; descriptors are not told; the first argument of an "
 		"interpreter of binfmt_misc's is told as the path that it lies at" },
 	{ 1, SOURCE_ASK, "fanotify FAN_OPEN_PERM",
-		"not asked about: what is mounted in a mount namespace of its own, and any mount in "
-		"its first moment; the flags of an open by io_uring or by a file handle are not "
+		"not asked about: what lies on FUSE or is mounted in a mount namespace of its own, "
+		"and any mount in its first moment; the flags of an open by io_uring or by a file handle are not "
 		"known, and told as FREAD" },
 	{ 9, SOURCE_TRACEPOINT, "tracepoint sched_process_exec",
 		"of a set-user-ID program, the effective ids before are those of the last event" },
