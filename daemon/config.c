@@ -84,7 +84,7 @@ static int check_words(const struct key *key, const char *text)
 
 		if (length && key->type == CONFIG_PATHS && text[0] != '/')
 			return -EINVAL;
-		if (length && key->type == CONFIG_WORDS && !is_one_of(text, length, key->allowed))
+		if (length && key->allowed && !is_one_of(text, length, key->allowed))
 			return -EINVAL;
 		text += length + (text[length] == ' ');
 	}
@@ -103,6 +103,8 @@ static int set_value(struct config *config, int id, const char *text, const char
 		r = number || streq(text, "no") ? 0 : -EINVAL;
 	} else if (key->type == CONFIG_NUMBER || key->type == CONFIG_BYTES) {
 		r = read_number(key, text, &number);
+	} else if (key->type == CONFIG_WORD) {
+		r = is_one_of(text, strlen(text), key->allowed) ? 0 : -EINVAL;
 	} else {
 		r = check_words(key, text);
 	}
@@ -122,7 +124,9 @@ static void say_allowed(const struct key *key, char *buffer, size_t bytes)
 		[CONFIG_PATHS] = "absolute paths, separated by blanks",
 		[CONFIG_BOOL] = "yes or no" };
 
-	if (key->type == CONFIG_WORDS)
+	if (key->type == CONFIG_WORD)
+		snprintf(buffer, bytes, "one of: %s", key->allowed);
+	else if (key->type == CONFIG_WORDS)
 		snprintf(buffer, bytes, "words of: %s", key->allowed);
 	else if (key->type == CONFIG_NUMBER || key->type == CONFIG_BYTES)
 		snprintf(buffer, bytes, "a number from %lld to %lld%s", key->min, key->max,

@@ -19,6 +19,7 @@ enum config_type {
 	CONFIG_BOOL,   /* yes, no */
 	CONFIG_NUMBER, /* min to max */
 	CONFIG_BYTES,  /* the same with K, M, G */
+	CONFIG_WORD,   /* one word of the list in `allowed` */
 	CONFIG_WORDS,  /* words of the list in `allowed`, separated by blanks */
 };
 

@@ -74,6 +74,7 @@ struct es_asking {
 	uint32_t file_is_written; /* somebody has it open for writing, or mapped so */
 	uint32_t look_device;
 	uint64_t look_magic; /* of its file system: linux/magic.h */
+	uint32_t unmade;     /* there was no room to make the question in */
 	struct es_verdict verdict;
 	struct es_exec exec;
 	uint64_t told;	  /* who has it in the ring */

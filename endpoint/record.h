@@ -210,7 +210,9 @@ struct es_control {
 	uint64_t scope_cgroup; /* id of scope_cgroups[0] */
 	uint64_t exec_numbers; /* program */
 	uint64_t unasked;      /* program: execs that nobody could be asked about */
-	uint64_t exchanged;    /* program: those that were killed, not being what was allowed */
+	/* an execve from that number on that nobody could be asked about is killed; 0: it runs */
+	uint64_t must_ask_from;
+	uint64_t exchanged; /* program: those that were killed, not being what was allowed */
 };
 
 /* Of each client, written by the program. */

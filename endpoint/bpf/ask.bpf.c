@@ -15,7 +15,9 @@
  * Why it can be trusted: fanotify answers for a file, and between that and the program another thread can
  * exchange arguments and environment; check() compares the new program's own memory, which nobody else
  * can write yet. Not covered: an exec of a file that no mark of fanotify holds (a memfd, a file system
- * that was mounted in another namespace) runs, and is counted; arguments beyond the first ES_BLOB_BYTES are not compared.
+ * that was mounted in another namespace) is counted, and runs unless [endpoint] fail_mode is closed; what
+ * the kernel starts by itself is no call of anybody's, and runs; arguments beyond the first ES_BLOB_BYTES
+ * are not compared.
  */
 #include "endpoint/bpf/kernel.h"
 #include <bpf/bpf_helpers.h>
@@ -106,7 +108,8 @@ int BPF_PROG(note, struct pt_regs *regs, long call)
 	one.environment = at ? given[3] : given[2];
 	one.number = __sync_fetch_and_add(&page->exec_numbers, 1) + 1;
 	thread = bpf_get_current_pid_tgid();
-	bpf_map_update_elem(&execs, &thread, &one, BPF_ANY);
+	if (bpf_map_update_elem(&execs, &thread, &one, BPF_ANY) && page->must_ask_from)
+		bpf_send_signal(9); /* it could not be told from one that began before */
 	return 0;
 }
 
@@ -184,6 +187,19 @@ static __always_inline bool is_allowed(struct scratch *scratch, const struct es_
 		is_same(scratch, mm->env_start, exec->environment_bytes, exec->environment_hash);
 }
 
+/* In fail closed; what the broker starts for itself is nobody's question. */
+static __always_inline bool must_be_asked(
+	struct es_control *page, const struct es_exec *exec, struct task_struct *task)
+{
+	u64 from = page->must_ask_from;
+	struct known *of;
+
+	if (!from || exec->number < from)
+		return false;
+	of = bpf_task_storage_get(&known, task->group_leader, 0, 0);
+	return !of || !of->ours;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(check, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
@@ -198,6 +214,8 @@ int BPF_PROG(check, struct task_struct *task, int old_pid, struct linux_binprm *
 	exec = bpf_map_lookup_elem(&execs, &thread);
 	if (!exec || exec->verdict == ES_VERDICT_NONE) {
 		__sync_fetch_and_add(&page->unasked, 1);
+		if (exec && must_be_asked(page, exec, task))
+			bpf_send_signal(9);
 	} else if (exec->verdict == ES_VERDICT_ALLOWED) {
 		scratch = take_scratch(page);
 		if (!scratch || !is_allowed(scratch, exec, task, binprm->file)) {
@@ -448,8 +466,10 @@ int describe(struct bpf_iter__task *context)
 			return 0;
 	}
 	scratch = begin(page, ask->event, sizeof scratch->record);
-	if (!scratch)
+	if (!scratch) {
+		ask->unmade = ask->clients != 0;
 		return 0;
+	}
 	scratch->record.thread_id = ask->thread;
 	scratch->record.question = ask->question;
 	scratch->record.result = ask->result;

@@ -1,20 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the thread that decides has to say, which says nothing itself: a client that has missed a deadline
- * is named in the log, and one whose answers are none is none any more. And what is mounted, which it
- * knows of no more than the marks.
+ * is named in the log, with what it was asked and what was wrong with its answer, and the last ones are kept
+ * for who asks; one whose answers are none is none any more. And what is mounted, which it knows of no more
+ * than the marks.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include "base/log.h"
+#include "base/str.h"
 #include "endpoint/daemon/esd.h"
-#include "endpoint/engine/ask.h"
+
+/* es_respond_result_t: a client that does not look at it finds it here */
+const char *miss_code(const struct miss *miss)
+{
+	static const char *const codes[] = { "no answer", "ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT",
+		"ES_RESPOND_RESULT_ERR_INTERNAL", "ES_RESPOND_RESULT_NOT_FOUND",
+		"ES_RESPOND_RESULT_ERR_DUPLICATE_RESPONSE", "ES_RESPOND_RESULT_ERR_EVENT_TYPE" };
+
+	return miss->is.wrong < ARRAY_SIZE(codes) ? codes[miss->is.wrong] : "unknown";
+}
+
+const char *miss_outcome(const struct miss *miss)
+{
+	static const char *const outcomes[] = { [ASK_MISS_KILL] = "allowed, client killed",
+		[ASK_MISS_FAIL_OPEN] = "allowed",
+		[ASK_MISS_FAIL_CLOSED] = "denied" };
+
+	return miss->is.miss < ARRAY_SIZE(outcomes) ? outcomes[miss->is.miss] : "unknown";
+}
 
 static pid_t pid_of(const struct connection *connection)
 {
 	if (!connection)
 		return 0; /* gone meanwhile */
 	return connection->handed ? connection->child_pid : connection->peer.pid;
+}
+
+static void keep(struct esd *esd, const struct ask_notice *notice)
+{
+	const struct connection *connection = esd->slots[notice->client];
+	struct miss *miss = &esd->misses[esd->n_misses++ % MISSES_KEPT];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	*miss = (struct miss){
+		.usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000, .is = *notice
+	};
+	miss->pid = pid_of(connection);
+	STR_PUT(miss->client, connection ? connection->name : "a client that has gone");
+	log_event(LOG_ENDPOINT_MISSED, miss->client, "pid", LOG_NUMBER(miss->pid), "event",
+		capability_name(notice->event), "path", notice->path, "code", miss_code(miss),
+		"outcome", miss_outcome(miss), "unsaid", LOG_NUMBER(notice->dropped), NULL);
 }
 
 static void end_broken(struct esd *esd)
@@ -35,13 +73,9 @@ static int on_notice(sd_event_source *source, int fd, uint32_t events, void *con
 	struct esd *esd = context;
 	struct ask_notice notice;
 
-	while (ask_next_notice(engine_ask(esd->engine), &notice) == 0) {
-		if (notice.event == ASK_BROKEN)
-			continue;
-		log_event(LOG_ENDPOINT_MISSED, capability_name(notice.event), "pid",
-			LOG_NUMBER(pid_of(esd->slots[notice.client])), "question",
-			LOG_NUMBER(notice.question), "unsaid", LOG_NUMBER(notice.dropped), NULL);
-	}
+	while (ask_next_notice(engine_ask(esd->engine), &notice) == 0)
+		if (notice.event != ASK_BROKEN)
+			keep(esd, &notice);
 	end_broken(esd);
 	return 0;
 }
@@ -61,6 +95,21 @@ static int on_mounts(sd_event_source *source, int fd, uint32_t events, void *con
 	return 0;
 }
 
+/* Before the end of the client that is named, which may have been killed for it. */
+static int watch_notices(struct esd *esd)
+{
+	sd_event_source *source;
+	int r = sd_event_add_io(esd->event, &source, ask_notice_fd(engine_ask(esd->engine)),
+		EPOLLIN, on_notice, esd);
+
+	if (r < 0)
+		return r;
+	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+	sd_event_source_set_floating(source, 1);
+	sd_event_source_unref(source);
+	return r;
+}
+
 int asking_open(struct esd *esd)
 {
 	struct ask *ask = engine_ask(esd->engine);
@@ -69,7 +118,7 @@ int asking_open(struct esd *esd)
 	if (!ask)
 		return 0;
 	ask_on_unmarked(ask, on_unmarked, esd);
-	r = sd_event_add_io(esd->event, NULL, ask_notice_fd(ask), EPOLLIN, on_notice, esd);
+	r = watch_notices(esd);
 	fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (r < 0 || fd < 0)
 		return r < 0 ? r : -errno;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -123,9 +124,25 @@ static int on_hello(void *context, struct wire_packet *packet)
 	return answer(connection, WIRE_HELLO, &ours, sizeof ours, NULL, 0);
 }
 
+/* Of one that comes by itself: for the log and for who asks. */
+static void set_name(struct connection *connection, const struct entitled *bundle)
+{
+	char link[32];
+	ssize_t n;
+
+	if (bundle) {
+		STR_PUT(connection->name, bundle->is.identifier);
+		return;
+	}
+	snprintf(link, sizeof link, "/proc/%d/exe", (int)connection->peer.pid);
+	n = readlink(link, connection->name, sizeof connection->name - 1);
+	connection->name[n < 0 ? 0 : n] = '\0';
+}
+
 static int check_right(struct connection *connection)
 {
 	const struct esd *esd = connection->esd;
+	const struct entitled *bundle;
 
 	if (connection->handed)
 		return connection->entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT
@@ -135,7 +152,10 @@ static int check_right(struct connection *connection)
 	if (connection->peer.uid != 0)
 		return refuse(connection, RESULT_NOT_PRIVILEGED, RULE_ENDPOINT_NOT_PRIVILEGED,
 			"only root can be a client");
-	if (esd->developer_mode || is_entitled(esd, &connection->peer))
+	bundle = find_executable(esd, &connection->peer);
+	set_name(connection, bundle);
+	if (esd->developer_mode ||
+		(bundle && bundle->is.entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT))
 		return 0;
 	return refuse(connection, RESULT_NOT_ENTITLED, RULE_ENDPOINT_NOT_ENTITLED,
 		"its executable is not of an activated bundle that has the entitlement, and developer mode is off");

@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 #include "base/peer.h"
 #include "endpoint/endpoint-wire.h"
+#include "endpoint/engine/ask.h"
 #include "endpoint/engine/engine.h"
 #include "endpoint/lib/ring.h"
 #include "manager/broker-wire.h"
@@ -36,6 +37,8 @@ struct connection {
 	bool inherited;	  /* and another outboard-esd had it before */
 	uint64_t child;
 	int32_t child_pid;
+	char name
+		[256]; /* identifier of its bundle; else the path of its program; "" not known yet */
 	uint32_t entitlement_bits;
 	int slot; /* client number; -1 */
 };
@@ -64,6 +67,15 @@ struct identities {
 		.ring = RING_NONE, .fd = -1 \
 	}
 
+/* A question that a client did not answer in time. */
+struct miss {
+	uint64_t usec; /* CLOCK_REALTIME */
+	pid_t pid;
+	char client[256];
+	struct ask_notice is;
+};
+#define MISSES_KEPT 32u
+
 struct esd {
 	sd_event *event;
 	struct engine *engine;
@@ -75,6 +87,8 @@ struct esd {
 	int listen_fd, manager_fd;
 	bool developer_mode, standalone, settled;
 	uint32_t generation;
+	struct miss misses[MISSES_KEPT]; /* the last ones: number n is at n % MISSES_KEPT */
+	uint64_t n_misses;
 	struct wire_packet packet;
 };
 
@@ -92,12 +106,15 @@ int mute_on_still(void *connection, struct wire_packet *packet);
 
 /* asking.c */
 int asking_open(struct esd *esd);
+const char *miss_code(
+	const struct miss *miss); /* "ES_RESPOND_RESULT_ERR_EVENT_TYPE", "no answer" */
+const char *miss_outcome(const struct miss *miss); /* "allowed" */
 
 /* manager.c */
 int manager_open(struct esd *esd);
 void manager_tell_clients(struct esd *esd);
 void manager_tell_failure(struct esd *esd, const char *detail);
-bool is_entitled(const struct esd *esd, const struct peer *peer);
+const struct entitled *find_executable(const struct esd *esd, const struct peer *peer);
 struct entitled *entitled_free(struct entitled *entitled);
 
 /* identity.c */

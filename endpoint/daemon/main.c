@@ -6,7 +6,7 @@
  * Fail mode. Dead, it holds nobody: the kernel lets on what was asked about. Stopped or stuck, it is
  * ended by outboardd two seconds after somebody began to wait for it (base/pulse.h). What is in a
  * client's ring is read by the client, what the kernel finds no program for is missing, and the client
- * sees that outboard-esd was replaced.
+ * sees that outboard-esd was replaced. What nobody can be asked about: [endpoint] fail_mode.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -218,5 +218,7 @@ int main(int argc, char **argv)
 	settings.sources = sources_of(config_text(config, CONFIG_ENDPOINT_SOURCES));
 	add_filesystems(config_text(config, CONFIG_ENDPOINT_FILESYSTEMS));
 	settings.filesystems = n_filesystems ? filesystems : NULL;
+	settings.fail_closed = strcmp(config_text(config, CONFIG_ENDPOINT_FAIL_MODE), "closed") ==
+		0;
 	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE));
 }

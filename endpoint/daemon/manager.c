@@ -46,7 +46,7 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	struct connection *connection;
 	int r;
 
-	if (!esd->settled)
+	if (!esd->settled || !STR_FIELD_OK(client->identifier))
 		return -EPROTO;
 	/* a manager that was restarted says everything again: the packet closes the second socket */
 	if (find_child(esd, client->child)) {
@@ -62,6 +62,7 @@ static int on_add_client(void *context, struct wire_packet *packet)
 	connection->child = client->child;
 	connection->child_pid = client->pid;
 	connection->peer.pid = client->pid;
+	STR_PUT(connection->name, client->identifier);
 	connection->entitlement_bits = client->entitlement_bits;
 	connection->phase = PHASE_HELLO;
 	connection->inherited = esd->generation > 1;
@@ -203,7 +204,7 @@ void manager_tell_failure(struct esd *esd, const char *detail)
  * By the file that the process runs, never by a path: device, inode, change time and size. Bundles
  * are in the list that have no right to be clients: it is that of who is who as well.
  */
-bool is_entitled(const struct esd *esd, const struct peer *peer)
+const struct entitled *find_executable(const struct esd *esd, const struct peer *peer)
 {
 	const struct entitled *at;
 	struct stat status;
@@ -211,14 +212,14 @@ bool is_entitled(const struct esd *esd, const struct peer *peer)
 
 	snprintf(path, sizeof path, "/proc/%d/exe", (int)peer->pid);
 	if (stat(path, &status) < 0 || !peer_is_alive(peer))
-		return false;
+		return NULL;
 	for (at = esd->entitled; at; at = at->next) {
 		uint64_t changed = (uint64_t)status.st_ctim.tv_sec * 1000000000ull +
 			(uint64_t)status.st_ctim.tv_nsec;
 
 		if (at->is.device == status.st_dev && at->is.inode == status.st_ino &&
 			at->is.ctime_ns == changed && at->is.size == (uint64_t)status.st_size)
-			return at->is.entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT;
+			return at;
 	}
-	return false;
+	return NULL;
 }

@@ -33,6 +33,7 @@ struct question {
 	bool answered;	/* by somebody, now or before: else there is nothing to compare with */
 	uint32_t flags; /* AUTH_OPEN: those that all allow */
 	uint64_t deadlines[ES_CLIENTS_MAX];
+	uint8_t wrong[ES_CLIENTS_MAX]; /* es_respond_result_t of an answer that decided nothing */
 	struct es_verdict_key key;
 	uint32_t thread;      /* as fanotify has it */
 	uint32_t exec_thread; /* as `execs` has it */
@@ -54,11 +55,11 @@ struct ask_client {
 	int fd; /* ours, of the socket for answers; -1 none */
 	int pid_fd;
 	uint32_t pid;
-	uint32_t added;	      /* the loop: which one of all that came it is */
-	uint32_t number;      /* the same, once the order is taken */
-	atomic_uint broken;   /* the number of the last one that was; read by the loop */
-	atomic_uint miss;     /* the loop */
-	atomic_ullong missed; /* read by the loop */
+	uint32_t added;	    /* the loop: which one of all that came it is */
+	uint32_t number;    /* the same, once the order is taken */
+	atomic_uint broken; /* the number of the last one that was; read by the loop */
+	atomic_uint miss;   /* the loop */
+	atomic_ullong counts[ASK_COUNTS]; /* read by the loop */
 };
 
 /* Mounts that bear no mark, by their numbers in mountinfo: said already. */
@@ -160,6 +161,7 @@ void question_decide(struct ask *ask, struct question *question, bool denied);
 void question_answer(struct ask *ask, struct question *question, uint32_t client, bool denied,
 	uint32_t flags, bool cache);
 void question_miss(struct ask *ask, struct question *question, uint32_t client);
+void ask_raise(struct ask *ask, uint32_t client, enum ask_count count);
 void questions_drop_client(struct ask *ask, uint32_t client);
 /* When the next deadline is, CLOCK_MONOTONIC ns; UINT64_MAX none. Those that are over are missed. */
 uint64_t questions_expire(struct ask *ask, uint64_t now);

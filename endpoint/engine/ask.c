@@ -39,6 +39,7 @@ int ask_describe(struct ask *ask, uint32_t thread)
 
 	asking->found = asking->in_exec = asking->traced = asking->cached = 0;
 	asking->told = asking->dropped = 0;
+	asking->unmade = 0;
 	return bpf_iterate_task(ask->settings.loaded->programs[PROGRAM_describe], thread);
 }
 
@@ -59,7 +60,8 @@ static void after_telling(struct ask *ask, struct question *question)
 {
 	struct es_asking *asking = ask->asking;
 	uint64_t now = monotonic_ns(), clients = asking->told;
-	bool denied = asking->dropped && miss_denies(ask, asking->dropped);
+	bool denied = (asking->dropped && miss_denies(ask, asking->dropped)) ||
+		(asking->unmade && ask->settings.fail_closed);
 
 	question->key = asking->key;
 	question->asked = question->waiting = asking->told;
@@ -74,6 +76,7 @@ static void after_telling(struct ask *ask, struct question *question)
 
 		question->deadlines[client] = now +
 			ask->settings.control->answer_ns[question->event & 1][client];
+		ask_raise(ask, client, ASK_ASKED);
 	}
 	question->denied = denied;
 	if (denied || !question->waiting) {
@@ -104,7 +107,8 @@ static void set_question(struct ask *ask, struct question *question, uint32_t ev
 
 void ask_overflow(struct ask *ask, int fd, uint32_t event)
 {
-	fanotify_answer(ask, fd, miss_denies(ask, clients_of(ask, event)));
+	fanotify_answer(
+		ask, fd, ask->settings.fail_closed || miss_denies(ask, clients_of(ask, event)));
 }
 
 static void on_open(struct ask *ask, int fd, uint32_t thread)
@@ -270,6 +274,15 @@ enum {
 	RESPOND_EVENT_TYPE
 };
 
+/* It goes on waiting; who does not look at what its call returned misses the deadline. */
+static uint32_t answered_wrong(
+	struct ask *ask, struct question *question, uint32_t client, uint32_t result)
+{
+	question->wrong[client] = (uint8_t)result;
+	ask_raise(ask, client, ASK_WRONG);
+	return result;
+}
+
 static uint32_t take_answer(struct ask *ask, uint32_t client, const struct endpoint_answer *answer)
 {
 	struct question *question = question_find(ask, answer->question);
@@ -282,7 +295,10 @@ static uint32_t take_answer(struct ask *ask, uint32_t client, const struct endpo
 	if (!(question->waiting & 1ull << client))
 		return RESPOND_DUPLICATE;
 	if (flags != (question->event == EVENT_OPEN))
-		return RESPOND_EVENT_TYPE;
+		return answered_wrong(ask, question, client, RESPOND_EVENT_TYPE);
+	if (!flags && answer->value > 1)
+		return answered_wrong(ask, question, client, RESPOND_INVALID);
+	ask_raise(ask, client, ASK_ANSWERED);
 	denied = flags ? (question->value & ~answer->value) != 0 : answer->value != 0;
 	if (denied && question->fd >= 0)
 		tell_denied(ask, question);
@@ -457,7 +473,8 @@ int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, in
 	for (i = 0; i < 2; i++)
 		ask->settings.control->answer_ns[i][client] = ASK_DEADLINE_NS;
 	atomic_store(&ask->clients[client].miss, ASK_MISS_FAIL_OPEN);
-	atomic_store(&ask->clients[client].missed, 0);
+	for (i = 0; i < ASK_COUNTS; i++)
+		atomic_store(&ask->clients[client].counts[i], 0);
 	add.fd = pair[0];
 	add.pid_fd = pid_fd >= 0 ? fcntl(pid_fd, F_DUPFD_CLOEXEC, 3) : -1;
 	add.number = ask->clients[client].added = ++ask->adds;
@@ -489,9 +506,9 @@ bool ask_is_broken(const struct ask *ask, uint32_t client)
 	return one->added && atomic_load(&one->broken) == one->added;
 }
 
-uint64_t ask_missed(const struct ask *ask, uint32_t client)
+uint64_t ask_count(const struct ask *ask, uint32_t client, enum ask_count count)
 {
-	return atomic_load(&ask->clients[client].missed);
+	return atomic_load(&ask->clients[client].counts[count]);
 }
 
 int ask_notice_fd(const struct ask *ask)

@@ -27,6 +27,7 @@ struct engine {
 	struct es_control *control;
 	struct mutes *mutes;
 	struct ask *ask;
+	bool fail_closed;
 	uint32_t ring_bytes[ES_CLIENTS_MAX];
 	uint64_t all_bytes;
 };
@@ -53,7 +54,7 @@ int engine_count(struct engine *engine, uint32_t client, struct endpoint_counter
 	ret->unmade = engine->control->no_scratch;
 	ret->unasked = engine->control->unasked;
 	ret->exchanged = engine->control->exchanged;
-	ret->missed = engine->ask ? ask_missed(engine->ask, client) : 0;
+	ret->missed = engine->ask ? ask_count(engine->ask, client, ASK_MISSED) : 0;
 	return 0;
 }
 
@@ -104,17 +105,30 @@ static void set_watched(
 	}
 }
 
+/* What is under way already found no mark, and was nobody's question. */
+static void must_ask_from_now(struct es_control *control)
+{
+	uint64_t last = __atomic_load_n(&control->exec_numbers, __ATOMIC_SEQ_CST);
+
+	__atomic_store_n(&control->must_ask_from, last + 1, __ATOMIC_RELAXED);
+}
+
 int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
 {
+	bool exec;
 	int r;
 
 	set_watched(engine, client, events);
+	exec = engine->control->subscribed[EVENT_AUTH_EXEC] != 0;
+	if (!exec)
+		__atomic_store_n(&engine->control->must_ask_from, 0, __ATOMIC_RELAXED);
 	r = attach_needed(engine);
 	/* held is only what is numbered and compared: the programs come first */
 	if (r == 0 && engine->ask)
-		r = ask_watch(engine->ask, engine->control->subscribed[EVENT_AUTH_EXEC] != 0,
-			engine->control->subscribed[EVENT_AUTH_OPEN] != 0);
+		r = ask_watch(engine->ask, exec, engine->control->subscribed[EVENT_AUTH_OPEN] != 0);
+	if (r == 0 && exec && engine->fail_closed && !engine->control->must_ask_from)
+		must_ask_from_now(engine->control);
 	return r;
 }
 
@@ -276,7 +290,8 @@ static void open_ask(struct engine *engine, const struct engine_settings *settin
 	const struct ask_settings ask = { .loaded = &engine->loaded,
 		.control = engine->control,
 		.filesystems = settings->filesystems,
-		.pulse = settings->pulse };
+		.pulse = settings->pulse,
+		.fail_closed = settings->fail_closed };
 
 	/* a scope without file systems of its own must not hold those of the machine */
 	bool bounded = settings->scope_fd < 0 || settings->filesystems;
@@ -303,6 +318,7 @@ int engine_new(
 		engine_free(engine);
 		return r;
 	}
+	engine->fail_closed = settings->fail_closed;
 	open_ask(engine, settings);
 	*ret = engine;
 	return 0;

@@ -53,6 +53,7 @@ struct engine_settings {
 	const char *const *filesystems; /* where is asked: a path on each, NULL at the
 					   end; NULL: everywhere, or with a scope nowhere */
 	const struct pulse *pulse; /* borrowed: shows that somebody is held, and is not forgotten */
+	bool fail_closed;	   /* what nobody can be asked about is denied */
 };
 int engine_new(
 	const struct engine_settings *settings, struct engine **ret, char problem[static 256]);

@@ -3,8 +3,10 @@
  * The questions that are open: who was asked, who has answered, until when. Any client that denies
  * denies; whoever does not answer in time gets its miss mode.
  */
+#include <limits.h>
 #include <linux/bpf.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <time.h>
@@ -124,6 +126,7 @@ void question_answer(struct ask *ask, struct question *question, uint32_t client
 	uint32_t flags, bool cache)
 {
 	question->waiting &= ~(1ull << client);
+	ask_raise(ask, client, ASK_OVER);
 	question->flags &= flags;
 	question->denied |= denied;
 	if (!cache)
@@ -135,14 +138,42 @@ void question_answer(struct ask *ask, struct question *question, uint32_t client
 
 /* ---- those that do not answer ----------------------------------------------------------------- */
 
-static void notice(struct ask *ask, const struct question *question, uint32_t client)
+void ask_raise(struct ask *ask, uint32_t client, enum ask_count count)
 {
-	const struct ask_notice notice = { .client = client,
+	atomic_fetch_add_explicit(&ask->clients[client].counts[count], 1, memory_order_relaxed);
+}
+
+/* Of the file that waits, by the descriptor that fanotify gave for it; of a long one its end. */
+static void path_of(const struct question *question, char ret[static ASK_PATH_BYTES])
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", question->fd);
+	n = readlink(link, path, sizeof path);
+	if (n < 0)
+		n = 0;
+	if (n >= ASK_PATH_BYTES) {
+		memcpy(ret, "...", 3);
+		memcpy(ret + 3, path + n - (ASK_PATH_BYTES - 4), ASK_PATH_BYTES - 4);
+		n = ASK_PATH_BYTES - 1;
+	} else {
+		memcpy(ret, path, (size_t)n);
+	}
+	ret[n] = '\0';
+}
+
+static void notice(struct ask *ask, const struct question *question, uint32_t client, unsigned miss)
+{
+	struct ask_notice notice = { .client = client,
 		.event = question->event,
+		.wrong = question->wrong[client],
+		.miss = miss,
 		.question = question->number,
 		.dropped = ask->notices_dropped };
 
-	atomic_fetch_add(&ask->clients[client].missed, 1);
+	path_of(question, notice.path);
+	ask_raise(ask, client, ASK_MISSED);
 	if (write(ask->notice_fds[1], &notice, sizeof notice) == sizeof notice)
 		ask->notices_dropped = 0;
 	else
@@ -154,7 +185,7 @@ void question_miss(struct ask *ask, struct question *question, uint32_t client)
 	unsigned miss = atomic_load(&ask->clients[client].miss);
 
 	if (question->fd >= 0)
-		notice(ask, question, client);
+		notice(ask, question, client, miss);
 	if (miss == ASK_MISS_KILL && ask->clients[client].pid_fd >= 0)
 		process_signal(ask->clients[client].pid_fd, SIGKILL);
 	question_answer(ask, question, client, miss == ASK_MISS_FAIL_CLOSED, UINT32_MAX, false);

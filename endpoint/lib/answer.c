@@ -14,7 +14,8 @@ static const struct {
 	es_respond_result_t result;
 	const char *why;
 } reasons[] = {
-	{ ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT, "it is no message of this client" },
+	{ ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT,
+		"it is no message of this client, or the result is no value of the enum" },
 	{ ES_RESPOND_RESULT_ERR_INTERNAL, "outboard-esd does not answer, or has been replaced" },
 	{ ES_RESPOND_RESULT_NOT_FOUND,
 		"nobody waits for this answer any more: its deadline is over, or outboard-esd was replaced" },
@@ -63,24 +64,42 @@ static int exchange(
 	return r;
 }
 
+static es_respond_result_t what_is_wrong(
+	const es_message_t *message, const struct endpoint_answer *answer)
+{
+	bool flags = answer->kind == ENDPOINT_ANSWER_FLAGS;
+
+	if (flags != (message->event_type == ES_EVENT_TYPE_AUTH_OPEN))
+		return ES_RESPOND_RESULT_ERR_EVENT_TYPE;
+	if (!flags && answer->value > ES_AUTH_RESULT_DENY)
+		return ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT;
+	return ES_RESPOND_RESULT_SUCCESS;
+}
+
 static es_respond_result_t respond(es_client_t *client, const es_message_t *message, uint32_t kind,
 	uint32_t value, bool cache, const char *call)
 {
 	struct box *box = message ? box_of(message) : NULL;
 	struct endpoint_answer answer = { .kind = kind, .value = value, .cache = cache };
 	struct endpoint_answered answered;
+	es_respond_result_t wrong;
 	unsigned none = 0;
 
 	if (!client || client->pid != getpid())
 		return ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT;
 	if (!box || box->client != client)
 		return explain(client, ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT, call);
-	if (message->action_type != ES_ACTION_TYPE_AUTH ||
-		(kind == ENDPOINT_ANSWER_FLAGS) != (message->event_type == ES_EVENT_TYPE_AUTH_OPEN))
+	if (message->action_type != ES_ACTION_TYPE_AUTH)
 		return explain(client, ES_RESPOND_RESULT_ERR_EVENT_TYPE, call);
+	answer.question = box->record->question;
+	wrong = what_is_wrong(message, &answer);
+	if (wrong != ES_RESPOND_RESULT_SUCCESS) {
+		/* whoever does not look misses the deadline: outboard-esd says then what was wrong */
+		exchange(client, &answer, &answered);
+		return explain(client, wrong, call);
+	}
 	if (!atomic_compare_exchange_strong(&box->answered, &none, 1))
 		return explain(client, ES_RESPOND_RESULT_ERR_DUPLICATE_RESPONSE, call);
-	answer.question = box->record->question;
 	if (exchange(client, &answer, &answered) < 0)
 		return explain(client, ES_RESPOND_RESULT_ERR_INTERNAL, call);
 	return explain(client, (es_respond_result_t)answered.result, call);
@@ -89,12 +108,8 @@ static es_respond_result_t respond(es_client_t *client, const es_message_t *mess
 ob_export es_respond_result_t es_respond_auth_result(
 	es_client_t *client, const es_message_t *message, es_auth_result_t result, bool cache)
 {
-	if (client && client->pid == getpid() && result != ES_AUTH_RESULT_ALLOW &&
-		result != ES_AUTH_RESULT_DENY)
-		return explain(
-			client, ES_RESPOND_RESULT_ERR_INVALID_ARGUMENT, "es_respond_auth_result()");
-	return respond(client, message, ENDPOINT_ANSWER_RESULT, result == ES_AUTH_RESULT_DENY,
-		cache, "es_respond_auth_result()");
+	return respond(client, message, ENDPOINT_ANSWER_RESULT, (uint32_t)result, cache,
+		"es_respond_auth_result()");
 }
 
 ob_export es_respond_result_t es_respond_flags_result(
