@@ -82,6 +82,22 @@ int engine_count(struct engine *engine, uint32_t client, struct endpoint_counter
 	return 0;
 }
 
+/* What is reported: test-report.c. */
+const char *miss_code(const struct miss *miss)
+{
+	return "";
+}
+
+const char *miss_outcome(const struct miss *miss)
+{
+	return "";
+}
+
+void report_send(struct esd *esd, int fd)
+{
+	fd_close(fd);
+}
+
 /* Which program is which is not asked here. */
 void identity_entitled(struct esd *esd)
 {

@@ -377,6 +377,12 @@ static pid_t fill(void)
 	_exit(denied ? 97 : 0);
 }
 
+static void need_speed(void)
+{
+	if (getenv("LAB"))
+		skip(); /* emulated, so many are not asked within their deadline */
+}
+
 static void expect_one_more(int end)
 {
 	const es_event_type_t open_event = ES_EVENT_TYPE_AUTH_OPEN;
@@ -396,11 +402,13 @@ static void expect_one_more(int end)
 
 static void test_no_room_in_fail_open(void **state)
 {
+	need_speed();
 	expect_one_more(0);
 }
 
 static void test_no_room_in_fail_closed(void **state)
 {
+	need_speed();
 	expect_one_more(100 + EPERM);
 }
 

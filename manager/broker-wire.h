@@ -25,11 +25,18 @@ enum {
 		19, /* struct broker_entitled, and the file, to be hashed: of an activated bundle; it
 		     * may come in through the listener if its entitlements say so */
 	BROKER_UNENTITLE = 20, /* struct broker_entitled, dev and ino alone count */
+	BROKER_REPORT =
+		21, /* no body, one socket: whoever has its other end is answered there by REPORTED; the
+		     * manager waits for nothing */
 
 	/* broker to manager */
-	BROKER_UP = 32,	     /* no body: attached, the listener is served */
-	BROKER_FAILED = 33,  /* struct wire_error: what it could not do; it exits after */
-	BROKER_CLIENTS = 34, /* struct broker_clients: at each change, and see above */
+	BROKER_UP = 32,	    /* no body: attached, the listener is served */
+	BROKER_FAILED = 33, /* struct wire_error: what it could not do; it exits after */
+	BROKER_CLIENTS =
+		34, /* struct broker_clients: at each change, of misses once a second; and see above */
+
+	/* broker to who asks, on the socket of REPORT */
+	BROKER_REPORTED = 48, /* no body, one sealed memfd: a JSON document, outboardctl(1) */
 };
 
 struct broker_settings {
@@ -60,6 +67,10 @@ struct broker_entitled {
 struct broker_clients {
 	uint32_t n_clients;
 	uint32_t reserved;
+	uint64_t n_misses; /* deadlines, of all clients; the last one: */
+	char client[256], event[32], code[64], outcome[32];
+	char path[1024];
 };
+static_assert(sizeof(struct broker_clients) == 1424, "wire");
 
 #endif

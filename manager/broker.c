@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "bundle/utf8.h"
 #include "manager/broker-wire.h"
 #include "manager/logging.h"
 #include "manager/manager.h"
@@ -39,6 +41,7 @@ struct broker {
 	unsigned quick_deaths;
 	uint64_t started_usec;
 	char failure[192];
+	struct broker_clients told;
 	struct broker_end *clients;
 	sd_event_source *source, *timer;
 	enum { WAIT_NOTHING, WAIT_ANSWER, WAIT_LINGER, WAIT_RESTART } waits;
@@ -185,7 +188,13 @@ static int on_failed(void *context, struct wire_packet *got)
 static int on_clients(void *context, struct wire_packet *got)
 {
 	struct broker *broker = context;
+	const struct broker_clients *clients = (void *)got->body;
 
+	if (!STR_FIELD_OK(clients->client) || !STR_FIELD_OK(clients->event) ||
+		!STR_FIELD_OK(clients->code) || !STR_FIELD_OK(clients->outcome) ||
+		!STR_FIELD_OK(clients->path))
+		return -EPROTO;
+	broker->told = *clients;
 	if (broker->waits == WAIT_ANSWER && broker->up)
 		wait_for(broker, WAIT_NOTHING, 0);
 	control_manager_changed(broker->manager->control);
@@ -280,6 +289,7 @@ static void forget(struct broker *broker)
 {
 	broker->child = 0;
 	broker->up = broker->stopping = false;
+	broker->told = (struct broker_clients){ 0 };
 	broker->source = sd_event_source_disable_unref(broker->source);
 	broker->fd = fd_close(broker->fd);
 	children_unstore(broker->manager->children, STORED_NAME);
@@ -467,6 +477,51 @@ const char *broker_state(const struct broker *broker, char buffer[static 256])
 	else
 		snprintf(buffer, 256, "not running: no client");
 	return buffer;
+}
+
+/* What is no UTF-8 cannot go over D-Bus. */
+static void make_text(char *text)
+{
+	size_t bytes = strlen(text), at = 0;
+
+	while ((at += utf8_good_bytes(text + at, bytes - at)) < bytes)
+		text[at] = '?';
+}
+
+const char *broker_misses(const struct broker *broker, char buffer[static BROKER_MISSES_BYTES])
+{
+	const struct broker_clients *told = &broker->told;
+
+	if (!told->n_misses)
+		return NULL;
+	snprintf(buffer, BROKER_MISSES_BYTES, "%" PRIu64 " missed; the last: %s, %s, %s, %s: %s",
+		told->n_misses, told->client, told->event, told->code, told->outcome, told->path);
+	make_text(buffer);
+	return buffer;
+}
+
+int broker_report(struct broker *broker, int *ret_fd, char why[static 256])
+{
+	struct pollfd room = { .fd = broker->fd, .events = POLLOUT };
+	int pair[2], r;
+
+	broker_state(broker, why);
+	if (!broker->up || broker->fd < 0)
+		return 1;
+	snprintf(why, 256, "it does not read what it is told");
+	if (poll(&room, 1, 0) != 1 || !(room.revents & POLLOUT))
+		return 1;
+	r = wire_pair(pair);
+	if (r < 0)
+		return r;
+	r = wire_send(broker->fd, BROKER_REPORT, 0, 0, NULL, 0, &pair[1], 1);
+	fd_close(pair[1]);
+	if (r < 0) {
+		fd_close(pair[0]);
+		return r;
+	}
+	*ret_fd = pair[0];
+	return 0;
 }
 
 int broker_new(struct manager *manager, struct broker **ret)

@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/wire.h"
 #include "bundle/bundle.h"
+#include "manager/broker-wire.h"
 #include "manager/control-double.h"
 #include "manager/control.h"
 
@@ -284,6 +286,26 @@ static int read_log(
 	return 0;
 }
 
+/* The broker's part, too. */
+static int read_endpoint(void *manager, int *ret_fd, struct wire_error *error)
+{
+	static const char text[] = DOUBLE_REPORT;
+	_cleanup_fd_ int theirs = -1, report = memfd_new_sealed("report", text, strlen(text));
+	int pair[2];
+
+	if (!developer_mode) {
+		rule_error(error, RULE_ENDPOINT_NOT_RUNNING, "outboard-esd",
+			"not running: no client", NULL);
+		return 1;
+	}
+	if (wire_pair(pair) < 0)
+		return -errno;
+	theirs = pair[1];
+	wire_send(theirs, BROKER_REPORTED, 0, 0, NULL, 0, &report, 1);
+	*ret_fd = pair[0];
+	return 0;
+}
+
 static int dev_run(void *manager, const char *identifier, const char *entitlements, int pid_fd,
 	struct control_descriptors *ret, struct wire_error *error)
 {
@@ -321,6 +343,7 @@ static const struct control_manager functions = {
 	.gc = gc,
 	.set_developer_mode = set_developer_mode,
 	.read_log = read_log,
+	.read_endpoint = read_endpoint,
 	.dev_run = dev_run,
 };
 

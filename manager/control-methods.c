@@ -235,6 +235,16 @@ static int call_read_log(struct call *call)
 	return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+static int call_read_endpoint(struct call *call)
+{
+	struct wire_error refused;
+	_cleanup_fd_ int fd = -1;
+	int r = call->control->functions->read_endpoint(call->control->manager, &fd, &refused);
+
+	return r != 0 ? refuse(call, r, &refused)
+		      : sd_bus_reply_method_return(call->message, "h", fd);
+}
+
 static void descriptors_done(struct control_descriptors *descriptors)
 {
 	for (size_t i = 0; i < descriptors->n; i++)
@@ -286,6 +296,7 @@ static const struct method methods[] = {
 	{ "GetConfig", true, call_get_config },
 	{ "GetErrors", true, call_get_errors },
 	{ "ReadLog", false, call_read_log },
+	{ "ReadEndpoint", false, call_read_endpoint },
 	{ "DevRun", false, call_dev_run },
 };
 

@@ -226,6 +226,7 @@ static const sd_bus_vtable manager_vtable[] = {
 	METHOD("GetErrors", "", "", "a(issss)", NAME(rules)),
 	METHOD("ReadLog", "stub", NAME(source) NAME(since_usec) NAME(lines) NAME(follow), "ah",
 		NAME(streams)),
+	METHOD("ReadEndpoint", "", "", "h", NAME(report)),
 	METHOD("DevRun", "ssh", NAME(identifier) NAME(entitlements) NAME(pidfd), "a(sh)",
 		NAME(descriptors)),
 	SD_BUS_SIGNAL_WITH_NAMES("RequestEnded", "oss", NAME(request) NAME(result) NAME(error), 0),

@@ -102,6 +102,8 @@ struct control_manager {
 	 */
 	int (*read_log)(void *manager, const char *source, uint64_t since_usec, uint32_t lines,
 		int *ret_fd);
+	/* A socket on which the broker of Endpoint Security answers by itself: a memfd, JSON. */
+	int (*read_endpoint)(void *manager, int *ret_fd, struct wire_error *error);
 	/* Sockets for the process behind @pid_fd (borrowed) as for an extension that is entitled so. */
 	int (*dev_run)(void *manager, const char *identifier, const char *entitlements, int pid_fd,
 		struct control_descriptors *ret, struct wire_error *error);

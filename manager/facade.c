@@ -42,9 +42,12 @@ static int list_capabilities(
 		{ "driver-extension", "not in this version" },
 	};
 	struct manager *manager = context;
-	char text[256];
+	char text[BROKER_MISSES_BYTES];
 	size_t i;
 	int r = each(each_context, "endpoint-security", broker_state(manager->broker, text));
+
+	if (r == 0 && broker_misses(manager->broker, text))
+		r = each(each_context, "endpoint-security-deadlines", text);
 
 	for (i = 0; r == 0 && i < ARRAY_SIZE(lacking); i++)
 		r = each(each_context, lacking[i].name, lacking[i].state);
@@ -367,6 +370,15 @@ static int read_log(
 			    : -EOPNOTSUPP;
 }
 
+static int read_endpoint(void *context, int *ret_fd, struct wire_error *error)
+{
+	struct manager *manager = context;
+	char why[256];
+	int r = broker_report(manager->broker, ret_fd, why);
+
+	return r > 0 ? refuse(error, RULE_ENDPOINT_NOT_RUNNING, "outboard-esd", why) : r;
+}
+
 static int dev_run(void *context, const char *identifier, const char *entitlements, int pid_fd,
 	struct control_descriptors *ret, struct wire_error *error)
 {
@@ -394,5 +406,6 @@ struct control_manager manager_control = {
 	.gc = gc,
 	.set_developer_mode = set_developer_mode,
 	.read_log = read_log,
+	.read_endpoint = read_endpoint,
 	.dev_run = dev_run,
 };

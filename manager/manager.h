@@ -357,6 +357,14 @@ void broker_settings_changed(struct broker *broker);
 bool broker_ended(struct broker *broker, uint64_t child, int code, int status);
 void broker_begin(struct broker *broker); /* reconciled: adopt or start */
 const char *broker_state(const struct broker *broker, char buffer[static 256]);
+#define BROKER_MISSES_BYTES 1600
+/* Deadlines that clients have missed, as a sentence; NULL none. */
+const char *broker_misses(const struct broker *broker, char buffer[static BROKER_MISSES_BYTES]);
+/*
+ * A socket on which outboard-esd answers whoever has it, with BROKER_REPORTED. Nothing is waited for. 1: it
+ * cannot be asked, @why says why not.
+ */
+int broker_report(struct broker *broker, int *ret_fd, char why[static 256]);
 
 /* ---- identity.c, developer.c ------------------------------------------------------------------ */
 

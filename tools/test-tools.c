@@ -185,6 +185,7 @@ static void test_bad_words_are_named(void **state)
 		{ "$CTL log --lines=-x 2>&1", "'-x' is no value of --lines" },
 		{ "$CTL enable --wait x 2>&1", "what is '--wait'?" },
 		{ "$CTL developer perhaps 2>&1", "what is 'perhaps'?" },
+		{ "$CTL endpoint perhaps 2>&1", "what is 'perhaps'?" },
 		{ "$CTL dev walk x 2>&1", "what is 'walk'?" },
 		{ "$CTL dev run --entitlement x={ -- true 2>&1", "'x={' is no value of" },
 		{ "$SX uninstall EXAMPLETM1 2>&1", "something is missing" },
@@ -203,8 +204,8 @@ static void test_without_outboardd_each_verb_says_so(void **state)
 		"$CTL activate / x", "$CTL deactivate x", "$CTL approve x", "$CTL deny x",
 		"$CTL enable x", "$CTL disable x", "$CTL uninstall x", "$CTL reset --yes",
 		"$CTL gc", "$CTL developer", "$CTL dev run -- true", "$CTL log", "$CTL monitor",
-		"$CTL config", "$SX list", "$SX developer", "$SX reset", "$SX gc",
-		"$SX uninstall a b" };
+		"$CTL config", "$CTL endpoint", "$CTL endpoint misses", "$SX list", "$SX developer",
+		"$SX reset", "$SX gc", "$SX uninstall a b" };
 	char line[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -219,6 +220,43 @@ static void test_without_outboardd_each_verb_says_so(void **state)
 	expect(0, "$CTL --version", "outboardctl ");
 	expect(1, "$CTL errors >/dev/full 2>&1 || { r=$?; $CTL errors 2>&1 >/dev/full; exit $r; }",
 		"cannot write the output");
+}
+
+/* Red when a part is shown under another word, or text of others reaches the terminal as it is. */
+static void test_endpoint_shows_what_the_broker_says(void **state)
+{
+	static const struct {
+		const char *line, *text;
+	} rows[] = {
+		{ "$CTL endpoint clients",
+			"org.example.filter  4242  0    watching  9000000001  3" },
+		{ "$CTL endpoint clients", "1/7/4" },
+		{ "$CTL endpoint counters",
+			"unasked                    12  programs that nobody could be asked about" },
+		{ "$CTL endpoint counters", "another                    13  another" },
+		{ "$CTL endpoint events", "tell  a tracepoint (1 client)" },
+		{ "$CTL endpoint events", "  some of it" },
+		{ "$CTL endpoint events", "not yet:\n    AUTH_MMAP" },
+		{ "$CTL endpoint misses",
+			"org.example.filter, pid 4242: AUTH_EXEC /bin/x?[31m\n"
+			"    no answer; allowed" },
+		{ "$CTL endpoint", "outboard-esd, pid 77: tracepoints; fail mode open" },
+	};
+	json_t *json;
+
+	need_root();
+	expect(1, "$CTL endpoint 2>&1",
+		"outboard-esd cannot be asked: not running: no client (endpoint.not-running");
+	expect(0, "$CTL developer on", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		expect(0, rows[i].line, rows[i].text);
+	json = run_json("$CTL endpoint --json");
+	assert_int_equal(json_object_size(json), 5);
+	json_decref(json);
+	json = run_json("$CTL endpoint misses --json");
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(json, 0), "code")), "no answer");
+	json_decref(json);
 }
 
 /* Red when approve leaves out who, what or why, or approves without a yes. */
@@ -416,6 +454,7 @@ int main(void)
 		TEST(test_bad_words_are_named),
 		cmocka_unit_test_setup_teardown(
 			test_without_outboardd_each_verb_says_so, make_root, remove_root),
+		TEST(test_endpoint_shows_what_the_broker_says),
 		TEST(test_approve_says_what_it_allows),
 		TEST(test_each_verb_does_its_own),
 		TEST(test_a_refusal_is_said_with_its_remedy),

@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "endpoint/daemon/esd.h"
 
+#define TELL_USEC 1000000
+
 /* es_respond_result_t: a client that does not look at it finds it here */
 const char *miss_code(const struct miss *miss)
 {
@@ -44,6 +46,7 @@ static void keep(struct esd *esd, const struct ask_notice *notice)
 	struct miss *miss = &esd->misses[esd->n_misses++ % MISSES_KEPT];
 	struct timespec now;
 
+	esd->n_unsaid += notice->dropped;
 	clock_gettime(CLOCK_REALTIME, &now);
 	*miss = (struct miss){
 		.usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000, .is = *notice
@@ -68,14 +71,39 @@ static void end_broken(struct esd *esd)
 	}
 }
 
+static void tell_misses(struct esd *esd)
+{
+	int enabled = SD_EVENT_OFF;
+
+	sd_event_source_get_enabled(esd->misses_timer, &enabled);
+	esd->misses_untold = enabled != SD_EVENT_OFF;
+	if (esd->misses_untold)
+		return;
+	manager_tell_clients(esd);
+	sd_event_source_set_time_relative(esd->misses_timer, TELL_USEC);
+	sd_event_source_set_enabled(esd->misses_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_tell(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct esd *esd = context;
+
+	if (esd->misses_untold)
+		tell_misses(esd);
+	return 0;
+}
+
 static int on_notice(sd_event_source *source, int fd, uint32_t events, void *context)
 {
 	struct esd *esd = context;
 	struct ask_notice notice;
+	uint64_t before = esd->n_misses;
 
 	while (ask_next_notice(engine_ask(esd->engine), &notice) == 0)
 		if (notice.event != ASK_BROKEN)
 			keep(esd, &notice);
+	if (esd->n_misses != before)
+		tell_misses(esd);
 	end_broken(esd);
 	return 0;
 }
@@ -107,7 +135,10 @@ static int watch_notices(struct esd *esd)
 	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
 	sd_event_source_set_floating(source, 1);
 	sd_event_source_unref(source);
-	return r;
+	if (r >= 0)
+		r = sd_event_add_time_relative(esd->event, &esd->misses_timer, CLOCK_MONOTONIC,
+			TELL_USEC, 0, on_tell, esd);
+	return r < 0 ? r : sd_event_source_set_enabled(esd->misses_timer, SD_EVENT_OFF);
 }
 
 int asking_open(struct esd *esd)

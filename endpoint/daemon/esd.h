@@ -88,7 +88,9 @@ struct esd {
 	bool developer_mode, standalone, settled;
 	uint32_t generation;
 	struct miss misses[MISSES_KEPT]; /* the last ones: number n is at n % MISSES_KEPT */
-	uint64_t n_misses;
+	uint64_t n_misses, n_unsaid;	 /* unsaid: of which there is nothing but the number */
+	sd_event_source *misses_timer;	 /* the manager hears of them once a second */
+	bool misses_untold, fail_closed;
 	struct wire_packet packet;
 };
 
@@ -109,6 +111,9 @@ int asking_open(struct esd *esd);
 const char *miss_code(
 	const struct miss *miss); /* "ES_RESPOND_RESULT_ERR_EVENT_TYPE", "no answer" */
 const char *miss_outcome(const struct miss *miss); /* "allowed" */
+
+/* report.c: on @fd, which is taken */
+void report_send(struct esd *esd, int fd);
 
 /* manager.c */
 int manager_open(struct esd *esd);

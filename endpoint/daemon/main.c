@@ -153,6 +153,7 @@ static void end(void)
 		esd.entitled = first->next;
 		entitled_free(first);
 	}
+	sd_event_source_disable_unref(esd.misses_timer);
 	identity_close(&esd);
 	engine_free(esd.engine);
 	sd_event_unref(esd.event);
@@ -218,7 +219,8 @@ int main(int argc, char **argv)
 	settings.sources = sources_of(config_text(config, CONFIG_ENDPOINT_SOURCES));
 	add_filesystems(config_text(config, CONFIG_ENDPOINT_FILESYSTEMS));
 	settings.filesystems = n_filesystems ? filesystems : NULL;
-	settings.fail_closed = strcmp(config_text(config, CONFIG_ENDPOINT_FAIL_MODE), "closed") ==
-		0;
+	esd.fail_closed = settings.fail_closed = strcmp(config_text(
+								config, CONFIG_ENDPOINT_FAIL_MODE),
+							 "closed") == 0;
 	return run(scope ? scope : config_text(config, CONFIG_ENDPOINT_SCOPE));
 }

@@ -139,6 +139,12 @@ static int on_unentitle(void *context, struct wire_packet *packet)
 	return 0;
 }
 
+static int on_report(void *context, struct wire_packet *packet)
+{
+	report_send(context, wire_take_fd(packet, 0));
+	return 0;
+}
+
 static const struct wire_row rows[] = {
 	WIRE_ROW(BROKER_SETTINGS, struct broker_settings, 1, on_settings),
 	{ .type = BROKER_ADD_CLIENT,
@@ -158,6 +164,12 @@ static const struct wire_row rows[] = {
 		.phases = 1,
 		.handler = on_entitle },
 	WIRE_ROW(BROKER_UNENTITLE, struct broker_entitled, 1, on_unentitle),
+	{ .type = BROKER_REPORT,
+		.name = "REPORT",
+		.fds_min = 1,
+		.fds_max = 1,
+		.phases = 1,
+		.handler = on_report },
 };
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *context)
@@ -184,8 +196,17 @@ int manager_open(struct esd *esd)
 
 void manager_tell_clients(struct esd *esd)
 {
-	const struct broker_clients clients = { .n_clients = esd->n_clients };
+	const struct miss *last = &esd->misses[(esd->n_misses - 1) % MISSES_KEPT];
+	struct broker_clients clients = { .n_clients = esd->n_clients,
+		.n_misses = esd->n_misses + esd->n_unsaid };
 
+	if (esd->n_misses) {
+		STR_PUT(clients.client, last->client);
+		STR_PUT(clients.event, capability_name(last->is.event));
+		STR_PUT(clients.code, miss_code(last));
+		STR_PUT(clients.outcome, miss_outcome(last));
+		STR_PUT(clients.path, last->is.path);
+	}
 	if (esd->manager_fd >= 0)
 		WIRE_SEND(esd->manager_fd, BROKER_CLIENTS, 0, &clients);
 }

@@ -506,6 +506,11 @@ bool ask_is_broken(const struct ask *ask, uint32_t client)
 	return one->added && atomic_load(&one->broken) == one->added;
 }
 
+enum ask_miss ask_get_miss(const struct ask *ask, uint32_t client)
+{
+	return atomic_load(&ask->clients[client].miss);
+}
+
 uint64_t ask_count(const struct ask *ask, uint32_t client, enum ask_count count)
 {
 	return atomic_load(&ask->clients[client].counts[count]);

@@ -64,6 +64,7 @@ struct ask *ask_free(struct ask *ask);
 int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, int *ret_fd);
 void ask_drop_client(struct ask *ask, uint32_t client);
 void ask_set_miss(struct ask *ask, uint32_t client, enum ask_miss miss);
+enum ask_miss ask_get_miss(const struct ask *ask, uint32_t client);
 /* Marks while somebody has subscribed; AUTH_EXEC, AUTH_OPEN. 0 or -errno. */
 int ask_watch(struct ask *ask, bool exec, bool open);
 /* /proc/self/mountinfo is another: marks what is new. */

@@ -58,6 +58,45 @@ int engine_count(struct engine *engine, uint32_t client, struct endpoint_counter
 	return 0;
 }
 
+void engine_look(const struct engine *engine, uint32_t client, struct engine_client *ret)
+{
+	struct es_counters counters = { 0 };
+	uint32_t i;
+
+	*ret = (struct engine_client){ .ring_bytes = engine->ring_bytes[client] };
+	if (bpf_map_get(engine->loaded.maps[MAP_counters], &client, &counters) == 0) {
+		ret->sent = counters.sent;
+		ret->dropped = counters.dropped;
+		memcpy(ret->dropped_of_type, counters.dropped_of_type, sizeof ret->dropped_of_type);
+	}
+	for (i = 0; i < ES_EVENTS_MAX; i++)
+		if (engine->control->subscribed[i] & 1ull << client)
+			ret->subscribed[i / 64] |= 1ull << i % 64;
+	for (i = 0; i < 2; i++)
+		ret->deadline_ms[i] = (uint32_t)(engine->control->answer_ns[i][client] / 1000000);
+	mutes_count(engine->mutes, client, ret->mutes, &ret->inverted);
+	if (!engine->ask)
+		return;
+	ret->asked = ask_count(engine->ask, client, ASK_ASKED);
+	ret->answered = ask_count(engine->ask, client, ASK_ANSWERED);
+	ret->wrong = ask_count(engine->ask, client, ASK_WRONG);
+	ret->missed = ask_count(engine->ask, client, ASK_MISSED);
+	ret->waiting = ret->asked - ask_count(engine->ask, client, ASK_OVER);
+	ret->miss_mode = ask_get_miss(engine->ask, client);
+}
+
+void engine_total(const struct engine *engine, struct engine_totals *ret)
+{
+	const struct es_control *control = engine->control;
+
+	*ret = (struct engine_totals){ .unmade = control->no_scratch,
+		.unstored = control->no_storage,
+		.unasked = control->unasked,
+		.exchanged = control->exchanged,
+		.unmuted = control->muting.capped };
+	memcpy(ret->subscribed, control->subscribed, sizeof ret->subscribed);
+}
+
 /* ---- what is attached ------------------------------------------------------------------------- */
 
 static bool is_needed(const struct engine *engine, const struct program_row *row)

@@ -73,6 +73,23 @@ int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64]);
 struct endpoint_counters;
 struct endpoint_deadlines;
+
+/* Of one client and of all, for who asks outboard-esd: nothing of it is on anybody's way. */
+struct engine_client {
+	uint32_t ring_bytes;
+	uint64_t subscribed[ES_EVENTS_MAX / 64];
+	uint64_t sent, dropped, dropped_of_type[ES_EVENTS_MAX];
+	uint64_t asked, answered, wrong, missed, waiting; /* 0 where nothing can be asked */
+	uint32_t deadline_ms[2];			  /* AUTH_EXEC, AUTH_OPEN */
+	uint32_t miss_mode;				  /* enum ask_miss */
+	uint32_t mutes[ES_MUTE_KINDS], inverted;	  /* bits: enum es_inversion */
+};
+void engine_look(const struct engine *engine, uint32_t client, struct engine_client *ret);
+struct engine_totals {
+	uint64_t unmade, unstored, unasked, exchanged, unmuted;
+	uint64_t subscribed[ES_EVENTS_MAX]; /* a bit a client */
+};
+void engine_total(const struct engine *engine, struct engine_totals *ret);
 int engine_count(struct engine *engine, uint32_t client, struct endpoint_counters *ret);
 void engine_set_deadlines(
 	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines);

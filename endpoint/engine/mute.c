@@ -24,7 +24,7 @@ struct row {
 struct rows {
 	struct row *rows;
 	uint32_t n, size; /* size: power of two */
-	uint32_t n_processes;
+	uint32_t n_of_kind[ES_MUTE_KINDS];
 	uint32_t of_event[ES_ROLES][ES_EVENTS_MAX]; /* how many rows have it */
 	uint32_t inverted;
 };
@@ -239,10 +239,9 @@ static void count(struct mutes *mutes, struct rows *of, const struct row *row, i
 			of->of_event[role][i] += (uint32_t)by;
 	of->n += (uint32_t)by;
 	mutes->n += (uint32_t)by;
-	if (row->key.kind == ES_MUTE_PROCESS) {
-		of->n_processes += (uint32_t)by;
+	of->n_of_kind[row->key.kind] += (uint32_t)by;
+	if (row->key.kind == ES_MUTE_PROCESS)
 		mutes->muting->processes += (uint32_t)by;
-	}
 	count_prefix(mutes, row, by);
 }
 
@@ -253,8 +252,8 @@ static int check_room(const struct mutes *mutes, const struct rows *of, uint32_t
 	if (mutes->n >= ES_MUTES_MAX)
 		return -ENOBUFS;
 	if (kind == ES_MUTE_PROCESS)
-		return of->n_processes < ENDPOINT_MUTED_PROCESSES_MAX ? 0 : -ENOSPC;
-	return of->n - of->n_processes < ENDPOINT_MUTED_PATHS_MAX ? 0 : -ENOSPC;
+		return of->n_of_kind[ES_MUTE_PROCESS] < ENDPOINT_MUTED_PROCESSES_MAX ? 0 : -ENOSPC;
+	return of->n - of->n_of_kind[ES_MUTE_PROCESS] < ENDPOINT_MUTED_PATHS_MAX ? 0 : -ENOSPC;
 }
 
 int mutes_set(struct mutes *mutes, uint32_t client, const struct engine_mute *mute)
@@ -290,6 +289,18 @@ int mutes_set(struct mutes *mutes, uint32_t client, const struct engine_mute *mu
 		*row = fresh;
 	show_events(mutes, client);
 	return 0;
+}
+
+void mutes_count(const struct mutes *mutes, uint32_t client, uint32_t ret[static ES_MUTE_KINDS],
+	uint32_t *ret_inverted)
+{
+	static const struct rows none;
+	const struct rows *of = client < ES_CLIENTS_MAX ? mutes->clients[client] : NULL;
+
+	if (!of)
+		of = &none;
+	memcpy(ret, of->n_of_kind, sizeof of->n_of_kind);
+	*ret_inverted = of->inverted;
 }
 
 void mutes_invert(struct mutes *mutes, uint32_t client, uint32_t inverted)

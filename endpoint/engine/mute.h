@@ -18,6 +18,9 @@ struct mutes *mutes_free(struct mutes *mutes);
 /* See engine_mute() and its like in engine.h. */
 int mutes_set(struct mutes *mutes, uint32_t client, const struct engine_mute *mute);
 void mutes_invert(struct mutes *mutes, uint32_t client, uint32_t inverted);
+/* How many of each kind, and what is inverted. */
+void mutes_count(const struct mutes *mutes, uint32_t client, uint32_t ret[static ES_MUTE_KINDS],
+	uint32_t *ret_inverted);
 bool mutes_has(struct mutes *mutes, uint32_t client, const struct engine_mute *mute);
 void mutes_drop(struct mutes *mutes, uint32_t client);
 
