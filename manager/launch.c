@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -384,18 +385,40 @@ static void find_services(struct extension *extension, int place)
 	}
 }
 
+/*
+ * Where its output is read. The extension has the writing end alone; a pipe can be opened again by that,
+ * and whatever else it has put there is none.
+ */
+static int find_output(struct extension *extension)
+{
+	struct children *children = extension->manager->children;
+	char name[64], path[64];
+	struct stat stat;
+	int fd = children_stored(children, stored_name("log", extension->child, name));
+	_cleanup_fd_ int write_fd = -1;
+
+	if (fd >= 0)
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	write_fd = children_get_fd(children, extension->child, STDERR_FILENO);
+	if (write_fd < 0 || fstat(write_fd, &stat) < 0 || !S_ISFIFO(stat.st_mode))
+		return -ENOENT;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", write_fd);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		children_store(children, name, fd);
+	return fd;
+}
+
 void launch_attach(struct extension *extension)
 {
 	struct manager *manager = extension->manager;
 	int place = 3, broker_fd, log_fd;
-	char name[64];
 
 	/* a new outboardd: its cgroup has been without limits (cgroup_release()) */
 	make_cgroup(extension);
-	log_fd = children_stored(manager->children, stored_name("log", extension->child, name));
-	if (log_fd >= 0 && manager->log)
-		logs_add(manager->log, extension->info.identifier,
-			fcntl(log_fd, F_DUPFD_CLOEXEC, 3));
+	log_fd = manager->log ? find_output(extension) : -1;
+	if (log_fd >= 0)
+		logs_add(manager->log, extension->info.identifier, log_fd);
 
 	extension->control_fd = find_end(extension, "control-end", 2);
 	if (extension->control_fd >= 0)
