@@ -32,9 +32,6 @@ lists() { # PATTERN
 # USER NAME: a value of what the extension says of itself
 told() { as-user "$1" "$program" status 2>&1 | tr ' ' '\n' | sed -n "s/^$2=//p"; }
 
-# LINES: what the extension has written, which os_log(3) puts into JSON
-written() { outboardctl log --source $agent --lines "$1" 2>>"$log" | sed -n 's/.*"text":"\(.*\)"}$/\1/p'; }
-
 place() { # VERSION: as an installer does: beside, then in its place at once
 	rm -rf "$app.new" "$app.old"
 	cp -r "$work/$1/ProcessMonitor.app" "$app.new"
@@ -72,8 +69,8 @@ act_activate() {
 	start
 	# What may be asked about lies on a file system of the scope's own; and all that is written is kept.
 	mkdir -p "$OUTBOARD_ROOT/etc/outboard/conf.d"
-	printf '%s\n' '[endpoint]' "scope_filesystems = $OUTBOARD_ROOT" \
-		>"$OUTBOARD_ROOT/etc/outboard/conf.d/demo.conf"
+	printf '%s\n' '[endpoint]' "scope_filesystems = $OUTBOARD_ROOT" '[log]' 'lines_per_second = 100000' \
+		'bytes_per_second = 64M' >"$OUTBOARD_ROOT/etc/outboard/conf.d/demo.conf"
 	outboardd_start
 	did "outboardd is up, pid $outboardd_pid"
 	monitor_start
@@ -104,48 +101,6 @@ act_again() { # USER
 	did "$1's app asks: $(head -n 1 <<<"$text"); the same pid $pid, and nobody was asked"
 }
 
-act_events() {
-	local seen
-	start
-	/usr/bin/true
-	/usr/bin/env >/dev/null
-	as-user bob /usr/bin/id >/dev/null
-	seen=$(written 200)
-	expect "what the extension has seen" '/usr/bin/id' "$seen"
-	did "the extension has seen $(told alice seen) programs start; pid, ppid and path of three:"
-	grep -E '/usr/bin/(true|env|id)' <<<"$seen" | tail -n 3 | show
-}
-
-act_kill_extension() {
-	local old=$pid
-	start
-	kill -9 "$old"
-	/usr/bin/true || fail "the system" "exec goes on" "it does not"
-	until_property "restart" $agent pid "^[1-9][0-9]*$"
-	while [ "$value" = "$old" ]; do # its end has not been seen yet
-		read -r -t 1 -u "$monitor_fd"
-		until_property "restart" $agent pid "^[1-9][0-9]*$"
-	done
-	did "kill -9 of the extension: the system goes on, pid $old is now $value"
-	pid=$value
-}
-
-act_kill_outboardd() {
-	start
-	outboardd_kill_manager
-	/usr/bin/true || fail "the system" "exec goes on" "it does not"
-	until_property "manager" $agent pid "^$pid$"
-	did "kill -9 of outboardd's manager: the next one answers, the extension goes on as pid $pid"
-	start
-	kill -9 "$outboardd_pid"
-	wait "$outboardd_pid" 2>/dev/null
-	/usr/bin/true || fail "the system" "exec goes on" "it does not"
-	outboardd_start
-	until_property "parent" $agent pid "^[1-9]"
-	did "kill -9 of outboardd itself, started again: the extension runs as pid $value"
-	pid=$value
-}
-
 act_upgrade() {
 	local text
 	place 2.0
@@ -168,13 +123,20 @@ act_remove() {
 	did "outboardd has ended with $?"
 }
 
+# shellcheck source=examples/demo-endpoint.sh
+. "$top/examples/demo-endpoint.sh"
+programs_place
 act_verify
 act_activate
 act_again alice
-act_events
+act_sees
+act_thousand
+act_denies
 act_again bob
 act_kill_extension
+act_kill_broker
 act_kill_outboardd
+act_silent
 act_upgrade
 act_remove
 exec {monitor_fd}<&-
