@@ -11,8 +11,6 @@
 #include "endpoint/engine/engine.h"
 #include "endpoint/lib/lib.h"
 
-#define BATCH 256 /* messages in a row before others on the queue have their turn */
-
 static _Thread_local ob_error_t *new_client_error;
 
 atomic_uint sources_seen = SOURCES_ALL;
@@ -71,7 +69,7 @@ static void handle(es_client_t *client, const void *record, size_t bytes)
  * exchanged and given up on the queue, too, or when es_delete_client() has made sure that this does
  * not run any more.
  */
-static unsigned tell(es_client_t *client, unsigned most)
+unsigned client_tell(es_client_t *client, unsigned most)
 {
 	const void *record;
 	unsigned n = 0;
@@ -91,18 +89,18 @@ static unsigned tell(es_client_t *client, unsigned most)
 static void ring_readable(void *data)
 {
 	es_client_t *client = data;
-	unsigned left = BATCH;
+	unsigned left = CLIENT_BATCH;
 
 	client_ref(client);
 	do
-		left -= tell(client, left);
+		left -= client_tell(client, left);
 	while (left && !atomic_load(&client->ended) && !ring_sleep(&client->ring));
 	client_unref(client);
 }
 
 void client_drain(es_client_t *client)
 {
-	while (tell(client, BATCH) == BATCH)
+	while (client_tell(client, CLIENT_BATCH) == CLIENT_BATCH)
 		;
 }
 

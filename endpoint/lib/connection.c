@@ -111,6 +111,7 @@ static int take_ring(
 	memcpy(client->can_watch, ring->can_watch, sizeof client->can_watch);
 	client->sources = ring->sources;
 	atomic_store(&sources_seen, ring->sources);
+	client->ring_number++;
 	put_answer_fd(client, client->packet.n_fds > 2 ? wire_take_fd(&client->packet, 2) : -1);
 	return ring_map(&client->ring, wire_take_fd(&client->packet, 0),
 		wire_take_fd(&client->packet, 1), ring->ring_bytes);

@@ -100,6 +100,7 @@ struct es_client_s {
 	bool restarting; /* what is behind the socket is new and does not know this client yet */
 	struct queue_source *socket_source, *ring_source;
 	struct ring ring;
+	unsigned ring_number;	  /* another one for each ring that it has had */
 	struct sequence sequence; /* on the queue */
 	struct box *box;
 	uint64_t last_id;
@@ -137,7 +138,10 @@ int mute_send_all(es_client_t *client);
 
 /* client.c */
 int client_watch(es_client_t *client); /* socket and ring on the queue */
-/* On the queue, without the lock: tell all that lies in the ring. The client may be ended then. */
+#define CLIENT_BATCH 256 /* messages in a row before others on the queue have their turn */
+/* On the queue, without the lock: up to @most messages that lie in the ring; how many it were. */
+unsigned client_tell(es_client_t *client, unsigned most);
+/* The same with all that lies in the ring. The client may be ended then. */
 void client_drain(es_client_t *client);
 void client_ref(es_client_t *client);
 void client_unref(void *client);

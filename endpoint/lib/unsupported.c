@@ -10,7 +10,6 @@
 
 #define NO_DEADLINES \
 	"only a client of descendants has a shortest deadline, and this version has none"
-#define NO_MARKER "this version cannot mark a place among the messages"
 #define NO_DESCENDANTS "this version has no clients of one tree of processes"
 
 static es_return_t not_here(es_client_t *client, const char *call, const char *why)
@@ -37,13 +36,7 @@ ob_export es_return_t es_get_deadline_min_milliseconds(
 	return not_here(client, "es_get_deadline_min_milliseconds()", NO_DEADLINES);
 }
 
-/* ---- the end of the queue, and descendants ----------------------------------------------------- */
-
-ob_export es_return_t es_sync_client_f(
-	es_client_t *client, void *context, void (*function)(void *context))
-{
-	return not_here(client, "es_sync_client()", NO_MARKER);
-}
+/* ---- descendants ------------------------------------------------------------------------------ */
 
 ob_export es_new_client_result_t es_new_descendants_client_f(
 	es_client_t **ret, void *context, ob_es_handler_function_t handler)
@@ -54,13 +47,7 @@ ob_export es_new_client_result_t es_new_descendants_client_f(
 	return client_fail_new(NULL, ES_NEW_CLIENT_RESULT_ERR_INTERNAL, &error);
 }
 
-/* Declared with blocks where the compiler has them: to this one a block is a pointer. */
-es_return_t es_sync_client(es_client_t *client, void *block);
-ob_export es_return_t es_sync_client(es_client_t *client, void *block)
-{
-	return es_sync_client_f(client, NULL, NULL);
-}
-
+/* Declared with a block where the compiler has them: to this one a block is a pointer. */
 es_new_client_result_t es_new_descendants_client(es_client_t **ret, void *block);
 ob_export es_new_client_result_t es_new_descendants_client(es_client_t **ret, void *block)
 {

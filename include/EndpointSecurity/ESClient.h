@@ -339,6 +339,28 @@ es_return_t es_set_deadline_max_milliseconds(es_client_t *client, const es_event
 es_return_t es_get_deadline_max_milliseconds(
 	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
 
+/**
+ * es_sync_client_f() - call @function when all that has happened so far has been handled
+ * @client:   borrowed; NULL: @function is called at once
+ * @context:  handed to @function; borrowed until it was called
+ * @function: called once, where the handler is called, and never beside it
+ *
+ * Returns without waiting. What a system call has done is among what has happened as soon as that has
+ * returned. Messages that come later may have been handled as well. @function is called, too, when
+ * @client is deleted meanwhile, and when messages were lost: that it is called proves no delivery,
+ * seq_num does.
+ *
+ * Errors:  ES_RETURN_ERROR @function is NULL; after fork(2); no memory. It is not called then
+ * Threads: any, also in the handler, which ends first
+ * Since:   0.1
+ * Source:  es_sync_client, macOS 27.0
+ */
+es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function)(void *context));
+#ifdef __BLOCKS__
+/** es_sync_client() - es_sync_client_f() with a block, copied; any thread, since 0.1 */
+es_return_t es_sync_client(es_client_t *client, void (^block)(void));
+#endif
+
 /*
  * What follows is Apple's API for what this version does not do: follow the descendants of one process
  * alone. Each call fails with the result that is named, does nothing, leaves its out parameters alone,
@@ -354,13 +376,6 @@ es_return_t es_get_deadline_min_milliseconds(
 	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
 
 /**
- * es_sync_client_f() - call @function after all that was sent before
- *
- * Errors:  ES_RETURN_ERROR; it is not called
- * Source:  es_sync_client, macOS 27.0
- */
-es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function)(void *context));
-/**
  * es_new_descendants_client_f() - a client of the caller and its descendants alone
  *
  * Errors:  ES_NEW_CLIENT_RESULT_ERR_INTERNAL; ob_es_copy_new_client_error() says why
@@ -369,8 +384,7 @@ es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function
 es_new_client_result_t es_new_descendants_client_f(
 	es_client_t **ret, void *context, ob_es_handler_function_t handler);
 #ifdef __BLOCKS__
-/** es_sync_client(), es_new_descendants_client() - the two with a block, which is not copied either */
-es_return_t es_sync_client(es_client_t *client, void (^block)(void));
+/** es_new_descendants_client() - the same with a block, which is not copied either */
 es_new_client_result_t es_new_descendants_client(es_client_t **ret, es_handler_block_t handler);
 #endif
 
