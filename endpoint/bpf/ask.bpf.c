@@ -187,17 +187,18 @@ static __always_inline bool is_allowed(struct scratch *scratch, const struct es_
 		is_same(scratch, mm->env_start, exec->environment_bytes, exec->environment_hash);
 }
 
-/* In fail closed; what the broker starts for itself is nobody's question. */
-static __always_inline bool must_be_asked(
+/* It runs, in fail open; what the broker starts for itself is nobody's question. */
+static __always_inline void not_asked(
 	struct es_control *page, const struct es_exec *exec, struct task_struct *task)
 {
+	struct known *of = bpf_task_storage_get(&known, task->group_leader, 0, 0);
 	u64 from = page->must_ask_from;
-	struct known *of;
 
-	if (!from || exec->number < from)
-		return false;
-	of = bpf_task_storage_get(&known, task->group_leader, 0, 0);
-	return !of || !of->ours;
+	if (of && of->ours)
+		return;
+	__sync_fetch_and_add(&page->unasked, 1);
+	if (exec && from && exec->number >= from)
+		bpf_send_signal(9);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -213,9 +214,7 @@ int BPF_PROG(check, struct task_struct *task, int old_pid, struct linux_binprm *
 	thread = old_pid; /* of the thread that called: by now it has its leader's */
 	exec = bpf_map_lookup_elem(&execs, &thread);
 	if (!exec || exec->verdict == ES_VERDICT_NONE) {
-		__sync_fetch_and_add(&page->unasked, 1);
-		if (exec && must_be_asked(page, exec, task))
-			bpf_send_signal(9);
+		not_asked(page, exec, task);
 	} else if (exec->verdict == ES_VERDICT_ALLOWED) {
 		scratch = take_scratch(page);
 		if (!scratch || !is_allowed(scratch, exec, task, binprm->file)) {
