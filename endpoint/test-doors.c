@@ -25,7 +25,7 @@
 #define EXEC 9u
 
 /* es_new_client_result_t */
-enum { INVALID = 1, NOT_ENTITLED = 3, NOT_PRIVILEGED = 5, TOO_MANY = 6 };
+enum { INVALID = 1, NOT_ENTITLED = 3, NOT_PERMITTED = 4, NOT_PRIVILEGED = 5, TOO_MANY = 6 };
 
 static char listen_path[64];
 static struct wire_packet packet;
@@ -334,6 +334,30 @@ static void test_entitled_by_its_file(void **state)
 	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &is), 0);
 	close(new_client());
 	assert_int_equal(WIRE_SEND(manager, BROKER_UNENTITLE, 0, &is), 0);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
+}
+
+/* Of a bundle that nobody has allowed: told from one that has no right at all, until it is allowed. */
+static void test_withheld(void **state)
+{
+	struct broker_entitled is = entitled_self();
+	int fd;
+
+	settle(0, 1);
+	is.withheld_bits = is.entitlement_bits;
+	is.entitlement_bits = 0;
+	assert_int_equal(WIRE_SEND(manager, BROKER_WITHHOLD, 0, &is), 0);
+	fd = connect_one();
+	hello(fd);
+	expect_refused(fd, 0, NOT_PERMITTED, "endpoint.not-permitted");
+	is = entitled_self();
+	assert_int_equal(WIRE_SEND(manager, BROKER_ENTITLE, 0, &is), 0);
+	close(new_client());
+	is.withheld_bits = ENTITLEMENT_NETWORK_EXTENSION; /* another right that is withheld */
+	is.entitlement_bits = 0;
+	assert_int_equal(WIRE_SEND(manager, BROKER_WITHHOLD, 0, &is), 0);
 	fd = connect_one();
 	hello(fd);
 	expect_refused(fd, 0, NOT_ENTITLED, "endpoint.not-entitled");
@@ -674,6 +698,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_developer_mode, begin, end),
 		cmocka_unit_test_setup_teardown(test_entitled_by_its_file, begin, end),
+		cmocka_unit_test_setup_teardown(test_withheld, begin, end),
 		cmocka_unit_test_setup_teardown(test_only_root, begin, end),
 		cmocka_unit_test_setup_teardown(test_handed_over, begin, end),
 		cmocka_unit_test_setup_teardown(test_another_generation, begin, end),

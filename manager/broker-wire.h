@@ -25,6 +25,9 @@ enum {
 		19, /* struct broker_entitled, and the file, to be hashed: of an activated bundle; it
 		     * may come in through the listener if its entitlements say so */
 	BROKER_UNENTITLE = 20, /* struct broker_entitled, dev and ino alone count */
+	BROKER_WITHHOLD =
+		22, /* struct broker_entitled: of a bundle that is not approved, or disabled. It is nobody's
+		     * program, and one that comes in through the listener is told that it may not yet */
 	BROKER_REPORT =
 		21, /* no body, one socket: whoever has its other end is answered there by REPORTED; the
 		     * manager waits for nothing */
@@ -59,7 +62,7 @@ struct broker_client {
 struct broker_entitled {
 	uint64_t device, inode, ctime_ns, size; /* of the executable */
 	uint32_t entitlement_bits;
-	uint32_t reserved;
+	uint32_t withheld_bits; /* what its manifest has besides, and nobody has allowed */
 	char identifier[256];
 	char team[16];
 };

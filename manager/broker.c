@@ -116,19 +116,35 @@ static void send_client(struct broker *broker, const struct broker_end *end)
 		wait_for(broker, WAIT_ANSWER, ANSWER_USEC);
 }
 
-static void send_entitled(struct broker *broker, struct extension *extension, bool on)
+/* States in which nobody has allowed it, or no longer, or not this copy of it. */
+static bool is_withheld(const struct extension *extension)
 {
+	static const enum state states[] = { STATE_ACTIVATED_WAITING_FOR_USER,
+		STATE_ACTIVATED_DISABLED, STATE_ACTIVATED_WAITING_TO_UPGRADE,
+		STATE_ACTIVATED_WAITING_TO_UPGRADE_ON_REBOOT };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++)
+		if (extension->state == states[i] && !extension->entitled)
+			return extension->info.entitlement_bits != 0 && extension->exec_inode != 0;
+	return false;
+}
+
+static void send_entitled(struct broker *broker, struct extension *extension, uint16_t type)
+{
+	const uint32_t bits = extension->info.entitlement_bits;
 	struct broker_entitled entitled = { .device = extension->exec_device,
 		.inode = extension->exec_inode,
 		.ctime_ns = extension->exec_ctime_ns,
 		.size = extension->exec_bytes,
-		.entitlement_bits = extension->entitled ? extension->info.entitlement_bits : 0 };
+		.entitlement_bits = extension->entitled ? bits : 0,
+		.withheld_bits = extension->entitled ? 0 : bits };
 
-	_cleanup_fd_ int fd = on ? staging_open_executable(extension) : -1;
+	_cleanup_fd_ int fd = type == BROKER_ENTITLE ? staging_open_executable(extension) : -1;
 
 	STR_PUT(entitled.identifier, extension->info.identifier);
 	STR_PUT(entitled.team, extension->info.team);
-	tell(broker, on ? BROKER_ENTITLE : BROKER_UNENTITLE, &entitled, sizeof entitled, fd);
+	tell(broker, type, &entitled, sizeof entitled, fd);
 }
 
 static void send_settings(struct broker *broker)
@@ -156,7 +172,9 @@ static void send_all(struct broker *broker)
 	for (extension = broker->manager->extensions; extension; extension = extension->next)
 		if (extension->entitled || extension->state == STATE_ACTIVATED_ENABLING ||
 			extension->state == STATE_ACTIVATED_ENABLED)
-			send_entitled(broker, extension, true);
+			send_entitled(broker, extension, BROKER_ENTITLE);
+		else if (is_withheld(extension))
+			send_entitled(broker, extension, BROKER_WITHHOLD);
 }
 
 static int on_up(void *context, struct wire_packet *got)
@@ -416,13 +434,19 @@ void broker_entitle(struct broker *broker, struct extension *extension, bool on)
 		return;
 	extension->entitled = on;
 	if (broker->child && broker->begun)
-		send_entitled(broker, extension, on);
+		send_entitled(broker, extension, on ? BROKER_ENTITLE : BROKER_UNENTITLE);
 }
 
 void broker_introduce(struct broker *broker, struct extension *extension)
 {
 	if (broker->child && broker->begun)
-		send_entitled(broker, extension, true);
+		send_entitled(broker, extension, BROKER_ENTITLE);
+}
+
+void broker_withhold(struct broker *broker, struct extension *extension)
+{
+	if (broker->child && broker->begun && is_withheld(extension))
+		send_entitled(broker, extension, BROKER_WITHHOLD);
 }
 
 void broker_settings_changed(struct broker *broker)

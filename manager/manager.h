@@ -353,6 +353,8 @@ void broker_drop_client(struct broker *broker, uint64_t child);
 void broker_entitle(struct broker *broker, struct extension *extension, bool on);
 /* Before it is started: who it is, so that its first exec says so; no right goes with that. */
 void broker_introduce(struct broker *broker, struct extension *extension);
+/* Its state is another: where that is one in which nobody has allowed it, its executable is told why not. */
+void broker_withhold(struct broker *broker, struct extension *extension);
 void broker_settings_changed(struct broker *broker);
 bool broker_ended(struct broker *broker, uint64_t child, int code, int status);
 void broker_begin(struct broker *broker); /* reconciled: adopt or start */

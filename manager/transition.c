@@ -82,6 +82,7 @@ static void tell(struct extension *extension, const struct before *before)
 		state_get(before->state)->name, "to", row->name, "because", extension->reason,
 		"version", extension->info.short_version, "uuid", extension->id, NULL);
 	control_extension_changed(extension->manager->control, extension->id);
+	broker_withhold(extension->manager->broker, extension);
 	for (i = 0; i < ARRAY_SIZE(told); i++)
 		if (told[i].to == extension->state && before->state != extension->state)
 			clients_workspace_event(extension, told[i].event);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What an administrator sees of Endpoint Security: clients, counters, what can be watched, and an extension
+# Each result of es_new_client() by what has become of the program. What an administrator sees: clients, counters, what can be watched, and an extension
 # whose answer fails and that does not look: who waits is held until the deadline, and log, counters and
 # status name client, event, path and code. And outboard-esd that is not there, stopped, and killed. In a
 # scope with users.
@@ -14,6 +14,10 @@ build=$1
 id=org.example.careless.agent
 deadline_ms=400 # test/agents/careless.c
 field=$work/field
+
+ctl() { # VERB...
+	outboardctl "$@" >>"$log" 2>&1 || fail "outboardctl $*" "exit 0" "$(tail -n 1 "$log")"
+}
 
 says() { # WHAT EXIT PATTERN COMMAND...
 	local text got
@@ -44,11 +48,18 @@ held_ms() { # PROGRAM: how long it took as a user
 	echo $(((${EPOCHREALTIME/./} - began) / 1000))
 }
 
+agent=$build/test/agents/agent-careless
+
+staged() { # the executable of the newest copy, run by hand
+	"$(property $id staged_path)"/Contents/MacOS/agent "$@"
+}
+
 mkdir "$field" && chmod 755 "$work" "$field" && mount -t tmpfs -o mode=755 field "$field" ||
 	fail "the field" "a tmpfs" "none"
 cp /bin/true "$field/right" && cp /bin/true "$field/wrong"
 mkdir -p "$OUTBOARD_ROOT/etc/outboard/conf.d"
 printf '[endpoint]\nscope_filesystems = %s\n' "$field" >"$OUTBOARD_ROOT/etc/outboard/conf.d/field.conf"
+says "nobody listens" 2 '^endpoint.unreachable$' "$agent"
 outboardd_start
 
 says "nobody needs it" 1 'outboard-esd cannot be asked: not running: no client .endpoint.not-running' \
@@ -57,7 +68,7 @@ says "a user asks" 1 'ReadEndpoint is for root only; this is user 2001' \
 	as-user alice env OUTBOARD_ROOT="$OUTBOARD_ROOT" outboardctl endpoint clients
 
 team_start careless
-app_install "$OUTBOARD_ROOT/opt" careless 1.0-1 "$build/test/agents/agent-careless"
+app_install "$OUTBOARD_ROOT/opt" careless 1.0-1 "$agent"
 outboardctl activate "$OUTBOARD_ROOT/opt/careless.app" $id --wait >>"$log" 2>&1 ||
 	fail "activate" "exit 0" "$(tail -n 1 "$log")"
 until_asks "the client" '.clients[0].subscriptions | join(" ")' '^AUTH_EXEC NOTIFY_EXEC$'
@@ -69,6 +80,27 @@ says "the events" 0 '^AUTH_EXEC +ask +fanotify FAN_OPEN_EXEC_PERM .1 client.$' o
 says "the events" 0 'this version of Outboard cannot hold this operation until it is answered:$' \
 	outboardctl endpoint events
 says "no misses" 0 '^no deadline was missed$' outboardctl endpoint misses
+
+# ---- who may be a client --------------------------------------------------------------------------------
+says "nothing is missing" 0 '^$' staged one
+says "a pointer is missing" 1 '^endpoint.client-failed$' staged null
+says "the same program elsewhere" 3 '^endpoint.not-entitled$' "$agent"
+says "the same by a user" 5 '^endpoint.not-privileged$' as-user alice "$agent"
+says "64 are there" 6 '^endpoint.too-many-clients$' staged many
+ctl disable $id
+until_property "it is disabled" $id state '^activated_disabled$'
+says "its extension is disabled" 4 '^endpoint.not-permitted$' staged
+ctl enable $id
+until_property "it is enabled" $id state '^activated_enabled$'
+says "it is enabled again" 0 '^$' staged one
+# another copy, which nobody has approved: it asks for more
+app_install "$OUTBOARD_ROOT/opt/more" careless 2.0-2 "$agent" entitlement:org.outboard.file-system.write=/var/tmp
+app_start alice "$OUTBOARD_ROOT/opt/more/careless.app/Contents/MacOS/app" activate $id
+app_await '^needs-approval$'
+waiting=$(outboardctl list --json | jq -r '.[] | select(.awaiting_approval) | .staged_path')
+says "its extension is not approved" 4 '^endpoint.not-permitted$' "$waiting/Contents/MacOS/agent"
+app_kill
+until_asks "the client" '.clients[0].subscriptions | join(" ")' '^AUTH_EXEC NOTIFY_EXEC$'
 
 # ---- an answer that fails, at which nobody looks --------------------------------------------------------
 ms=$(held_ms "$field/right")
@@ -100,6 +132,7 @@ kill -CONT "$esd"
 says "it goes on" 0 "^outboard-esd, pid [0-9]+: tracepoints" outboardctl endpoint
 kill -9 "$esd"
 until_asks "another one, with its client" '.clients[0].subscriptions | join(" ")' '^AUTH_EXEC NOTIFY_EXEC$'
+says "it knows who is not approved" 4 '^endpoint.not-permitted$' "$waiting/Contents/MacOS/agent"
 expect "it has missed nothing" '^0$' "$(asks '.misses | length')"
 expect "status" 'endpoint-security-deadlines' "$(outboardctl)" not
 

@@ -157,6 +157,9 @@ static int check_right(struct connection *connection)
 	if (esd->developer_mode ||
 		(bundle && bundle->is.entitlement_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT))
 		return 0;
+	if (bundle && bundle->is.withheld_bits & ENTITLEMENT_ENDPOINT_SECURITY_CLIENT)
+		return refuse(connection, RESULT_NOT_PERMITTED, RULE_ENDPOINT_NOT_PERMITTED,
+			"its extension is not approved, or disabled");
 	return refuse(connection, RESULT_NOT_ENTITLED, RULE_ENDPOINT_NOT_ENTITLED,
 		"its executable is not of an activated bundle that has the entitlement, and developer mode is off");
 }

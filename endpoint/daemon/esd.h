@@ -48,6 +48,7 @@ struct entitled {
 	struct entitled *next;
 	struct broker_entitled is;
 	int fd;			    /* until it has been hashed; -1 */
+	bool withheld;		    /* of one that is not active: nobody's program */
 	struct es_identity_key key; /* in the kernel's map; zeros: not there yet */
 };
 

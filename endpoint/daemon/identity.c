@@ -101,8 +101,9 @@ static struct entitled *bundle_of(const struct esd *esd, const struct identity_a
 	struct entitled *at;
 
 	for (at = esd->entitled; at; at = at->next)
-		if (at->is.device == answer->device && at->is.inode == answer->inode &&
-			at->is.ctime_ns == answer->key.ctime_ns && at->is.size == answer->key.size)
+		if (!at->withheld && at->is.device == answer->device &&
+			at->is.inode == answer->inode && at->is.ctime_ns == answer->key.ctime_ns &&
+			at->is.size == answer->key.size)
 			return at;
 	return NULL;
 }

@@ -102,6 +102,36 @@ struct entitled *entitled_free(struct entitled *entitled)
 	return NULL;
 }
 
+static struct entitled *put_entitled(struct entitled **at, const struct broker_entitled *is)
+{
+	if (!*at) {
+		*at = calloc(1, sizeof **at);
+		if (!*at)
+			return NULL;
+		(*at)->fd = -1;
+	}
+	(*at)->is = *is;
+	(*at)->fd = fd_close((*at)->fd);
+	return *at;
+}
+
+static int on_withhold(void *context, struct wire_packet *packet)
+{
+	const struct broker_entitled *is = (void *)packet->body;
+	struct entitled **at = find_entitled(context, is), *withheld;
+
+	if (!STR_FIELD_OK(is->identifier) || !STR_FIELD_OK(is->team))
+		return -EPROTO;
+	if (*at)
+		identity_unentitled(context, *at);
+	withheld = put_entitled(at, is);
+	if (!withheld)
+		return -ENOMEM;
+	withheld->key = (struct es_identity_key){ 0 };
+	withheld->withheld = true;
+	return 0;
+}
+
 /* A manager that was restarted says everything again: the packet closes the second descriptor. */
 static int on_entitle(void *context, struct wire_packet *packet)
 {
@@ -110,18 +140,15 @@ static int on_entitle(void *context, struct wire_packet *packet)
 
 	if (!STR_FIELD_OK(is->identifier) || !STR_FIELD_OK(is->team))
 		return -EPROTO;
-	if (entitled && entitled->is.ctime_ns == is->ctime_ns && entitled->is.size == is->size) {
+	if (entitled && !entitled->withheld && entitled->is.ctime_ns == is->ctime_ns &&
+		entitled->is.size == is->size) {
 		entitled->is = *is; /* the same file with other rights */
 		return 0;
 	}
-	if (!entitled) {
-		entitled = *at = calloc(1, sizeof *entitled);
-		if (!entitled)
-			return -ENOMEM;
-		entitled->fd = -1;
-	}
-	entitled->is = *is;
-	fd_close(entitled->fd);
+	entitled = put_entitled(at, is);
+	if (!entitled)
+		return -ENOMEM;
+	entitled->withheld = false;
 	entitled->fd = wire_take_fd(packet, 0);
 	identity_entitled(context);
 	return 0;
@@ -164,6 +191,7 @@ static const struct wire_row rows[] = {
 		.phases = 1,
 		.handler = on_entitle },
 	WIRE_ROW(BROKER_UNENTITLE, struct broker_entitled, 1, on_unentitle),
+	WIRE_ROW(BROKER_WITHHOLD, struct broker_entitled, 1, on_withhold),
 	{ .type = BROKER_REPORT,
 		.name = "REPORT",
 		.fds_min = 1,

@@ -35,7 +35,7 @@ typedef enum {
 	ES_NEW_CLIENT_RESULT_ERR_INVALID_ARGUMENT = 1,
 	ES_NEW_CLIENT_RESULT_ERR_INTERNAL = 2, /* outboard-esd cannot be reached, or has failed */
 	ES_NEW_CLIENT_RESULT_ERR_NOT_ENTITLED = 3,
-	ES_NEW_CLIENT_RESULT_ERR_NOT_PERMITTED = 4,
+	ES_NEW_CLIENT_RESULT_ERR_NOT_PERMITTED = 4, /* its extension is not approved, or disabled */
 	ES_NEW_CLIENT_RESULT_ERR_NOT_PRIVILEGED = 5, /* the caller is not root */
 	ES_NEW_CLIENT_RESULT_ERR_TOO_MANY_CLIENTS = 6,
 } es_new_client_result_t;
