@@ -147,6 +147,8 @@ struct manager {
 	bool has_cgroups, developer_mode, ending, registry_was_lost;
 	char boot_id[40];
 	uint64_t last_request;
+	uint64_t sweep_usec,
+		sweep_wait_usec; /* cgroups that nobody knows and that are not empty yet; 0 none */
 	struct extension *extensions;
 	struct request *requests;
 	struct client *clients;
@@ -397,6 +399,8 @@ bool watch_app_is_gone(struct extension *extension); /* deleted; not: unmounted 
 extern struct control_manager manager_control;
 int reconcile(struct manager *manager);
 void reconcile_sweep(struct manager *manager); /* what no row knows goes */
+/* Its cgroups: again at sweep_usec, until all are gone. */
+void reconcile_sweep_cgroups(struct manager *manager);
 void recover_begin(struct manager *manager);
 void recover_validated(struct request *request);
 void recover_ended(struct manager *manager); /* one of its requests has ended */

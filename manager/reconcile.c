@@ -16,6 +16,9 @@
 #include "manager/manager.h"
 #include "manager/registry.h"
 
+#define SWEEP_MIN_USEC 10000ull
+#define SWEEP_MAX_USEC 60000000ull
+
 static int fresh(void *context, struct extension **ret)
 {
 	return extension_new(context, ret);
@@ -110,21 +113,34 @@ static int end_stranger(void *context, const struct parent_child *child)
 	return 0;
 }
 
-static void sweep_cgroups(struct manager *manager)
+/* What waits in the kernel may take long to end: looked at less and less often. */
+static void sweep_again(struct manager *manager, bool busy)
+{
+	uint64_t wait = manager->sweep_wait_usec;
+
+	wait = !busy ? 0 : wait == 0 ? SWEEP_MIN_USEC : 2 * wait;
+	manager->sweep_wait_usec = wait < SWEEP_MAX_USEC ? wait : SWEEP_MAX_USEC;
+	manager->sweep_usec = busy ? now_usec() + manager->sweep_wait_usec : 0;
+}
+
+void reconcile_sweep_cgroups(struct manager *manager)
 {
 	DIR *dir = manager->has_cgroups ? opendir(manager->cgroups.unified) : NULL;
 	struct dirent *entry;
+	bool busy = false;
 
 	while (dir && (entry = readdir(dir))) {
 		if (!str_starts(entry->d_name, "extension-") ||
 			extension_of_id(manager, entry->d_name + strlen("extension-")))
 			continue;
 		cgroup_kill(&manager->cgroups, entry->d_name);
-		/* -EBUSY while they end: the next start sweeps again */
-		cgroup_remove(&manager->cgroups, entry->d_name);
+		/* while they end */
+		if (cgroup_remove(&manager->cgroups, entry->d_name) == -EBUSY)
+			busy = true;
 	}
 	if (dir)
 		closedir(dir);
+	sweep_again(manager, busy);
 }
 
 /* Sockets that the parent keeps for a child that is gone. */
@@ -162,7 +178,7 @@ static void sweep_sockets(struct manager *manager)
 void reconcile_sweep(struct manager *manager)
 {
 	children_each(manager->children, end_stranger, manager);
-	sweep_cgroups(manager);
+	reconcile_sweep_cgroups(manager);
 	sweep_sockets(manager);
 	services_remove_strangers(manager);
 	staging_remove_strangers(manager);

@@ -82,6 +82,7 @@ void recover_ended(struct manager *manager)
 		return;
 	manager->registry_was_lost = false;
 	reconcile_sweep(manager);
+	manager_arm(manager);
 }
 
 static int begin(struct manager *manager, const char *id, const char *name)

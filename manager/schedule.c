@@ -40,7 +40,7 @@ static uint64_t due(const struct extension *extension)
 void manager_arm(struct manager *manager)
 {
 	const struct extension *extension;
-	uint64_t first = 0;
+	uint64_t first = manager->sweep_usec;
 
 	for (extension = manager->extensions; extension; extension = extension->next)
 		first = first_of(first, due(extension));
@@ -66,6 +66,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 	struct extension *extension;
 	uint64_t now = now_usec();
 
+	if (manager->sweep_usec && manager->sweep_usec <= now)
+		reconcile_sweep_cgroups(manager);
 	/* nothing below frees one: copies are removed by on_later() alone */
 	for (extension = manager->extensions; extension; extension = extension->next)
 		run_due(extension, now);

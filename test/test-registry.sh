@@ -48,6 +48,22 @@ outboardd_kill_manager
 until_property "found by the next manager" $id pid "^$pid\$"
 rm "$OUTBOARD_ROOT"/fill*
 
+# A cgroup that no row knows, with processes that are still ending when it is swept first.
+known=$(find "$SCOPE_CGROUP" -type d -name 'extension-*')
+stranger=$(dirname "$known")/extension-00000000-0000-4000-8000-000000000000
+mkdir "$stranger"
+for _ in {1..20}; do
+	sh -c 'echo $$ >"$1/cgroup.procs"; exec sleep 600' sh "$stranger" &
+done
+until [ "$(wc -l <"$stranger/cgroup.procs")" = 20 ]; do :; done
+outboardd_kill_manager
+deadline=$((SECONDS + wait_s))
+while [ -e "$stranger" ]; do
+	[ $SECONDS -lt $deadline ] || fail "a cgroup that no row knows" "none" "$stranger: $(cat "$stranger/cgroup.procs")"
+	read -r -t 0.05 <> <(:)
+done
+expect "that of the extension" '^[1-9]' "$(cat "$known/cgroup.procs")"
+
 # Not readable any more: it is put aside, what runs keeps its process and gets a new row.
 manager=$(pgrep -P "$outboardd_pid" -f outboardd-manager)
 kill -STOP "$manager"
