@@ -31,6 +31,7 @@
 #define FLOOD 400
 #define WAITING \
 	600 /* more than two batches of the library, whose queue turns to the socket between them */
+#define BATCH 256	 /* of the library */
 #define LARGE_BYTES 3500 /* of an argument: FLOOD of them do not fit into a ring of 1 MiB */
 
 static struct seen {
@@ -322,6 +323,25 @@ static void test_what_was_written_is_told(void **state)
 	es_delete_client(client);
 }
 
+/* The ring is empty when its turn is over, and the next one wakes it all the same. */
+static void test_one_batch_to_the_last(void **state)
+{
+	es_client_t *client = new_client();
+	unsigned i;
+
+	hold = true;
+	subscribe(client, ES_EVENT_TYPE_NOTIFY_EXEC);
+	for (i = 0; i < BATCH; i++)
+		waitpid(run_program((int)i, 0, 0), NULL, 0);
+	await_count(&n_seen, 1); /* the handler is in the first one, the others wait */
+	hold = false;
+	sem_post(&go_on);
+	await_count(&n_seen, BATCH);
+	waitpid(run_program(BATCH, 0, 0), NULL, 0);
+	await_count(&n_seen, BATCH + 1);
+	es_delete_client(client);
+}
+
 /* ---- what a program starts with ---------------------------------------------------------------- */
 
 static struct {
@@ -464,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_clients_of_two),
 		cmocka_unit_test(test_a_slow_client_loses_by_number),
 		cmocka_unit_test(test_what_was_written_is_told),
+		cmocka_unit_test(test_one_batch_to_the_last),
 		cmocka_unit_test(test_esd_is_replaced),
 	};
 	int r;

@@ -94,7 +94,8 @@ static void ring_readable(void *data)
 	client_ref(client);
 	do
 		left -= client_tell(client, left);
-	while (left && !atomic_load(&client->ended) && !ring_sleep(&client->ring));
+	/* also at the end of a batch, after which the ring may be empty: nobody wakes without the flag */
+	while (!atomic_load(&client->ended) && !ring_sleep(&client->ring) && left);
 	client_unref(client);
 }
 
