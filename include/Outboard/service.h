@@ -59,6 +59,8 @@ int ob_service_connect(const char *name, int *ret_fd);
  * process of SO_PEERCRED's number is taken only if it holds the other end of the socket itself, by
  * unix_diag and /proc/PID/fd, which the caller has to be allowed to read.
  *
+ * Its pidversion is the process's start, which an exec does not change: see libbsm.h.
+ *
  * Errors:  -EINVAL; -ENOTSOCK; -ENOTCONN not connected, or not AF_UNIX; -ESRCH that process has
  *          ended, or, on older kernels, does not hold the other end; -EACCES older kernels alone
  * Threads: any

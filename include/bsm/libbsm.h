@@ -50,10 +50,12 @@ pid_t audit_token_to_pid(audit_token_t token);
 /** audit_token_to_asid() - audit session */
 au_asid_t audit_token_to_asid(audit_token_t token);
 /**
- * audit_token_to_pidversion() - with the pid, one process of this boot
+ * audit_token_to_pidversion() - with the pid, one process of this boot, or one of its programs
  *
- * Here: the low 32 bits of the start time in clock ticks, field 22 of /proc/PID/stat. Unlike on
- * macOS it stays the same over exec.
+ * In a message of Endpoint Security it is another one after each exec, as on macOS. In a token of
+ * ob_peer_get_audit_token() it is the process's start, the low 32 bits of field 22 of /proc/PID/stat, and
+ * stays the same over exec. So a token of the one kind is never equal to one of the other;
+ * es_mute_process() takes both.
  */
 int audit_token_to_pidversion(audit_token_t token);
 /** audit_token_to_au32() - all of them but the version, each where its pointer is not NULL */
