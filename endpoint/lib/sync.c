@@ -65,7 +65,11 @@ static int post(struct mark *mark)
 	return r;
 }
 
-/* As the ring's own source: after a batch the others on the queue have their turn. */
+/*
+ * As the ring's own source: after a batch the others on the queue have their turn. What is read here may
+ * be what that one was just woken for, which then finds nothing and is not told; so it is this one that
+ * raises the flag, or reads on.
+ */
 static void reach(void *data)
 {
 	struct mark *mark = data;
@@ -77,7 +81,9 @@ static void reach(void *data)
 				sched_yield(); /* the next one is being written */
 		if (is_reached(mark)) {
 			call(mark);
-			return;
+			if (atomic_load(&mark->client->ended) || ring_sleep(&mark->client->ring))
+				return;
+			client_tell(mark->client, CLIENT_BATCH);
 		}
 	} while (post(mark) < 0);
 }
