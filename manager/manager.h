@@ -147,8 +147,7 @@ struct manager {
 	bool has_cgroups, developer_mode, ending, registry_was_lost;
 	char boot_id[40];
 	uint64_t last_request;
-	uint64_t sweep_usec,
-		sweep_wait_usec; /* cgroups that nobody knows and that are not empty yet; 0 none */
+	uint64_t sweep_usec, sweep_wait_usec; /* cgroups that nobody knows; 0: none */
 	struct extension *extensions;
 	struct request *requests;
 	struct client *clients;
