@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
@@ -342,6 +343,41 @@ static void test_unasked_in_fail_closed(void **state)
 	assert_true(ran);
 }
 
+/* An execve that has begun when nobody asked yet is let be, whenever it gets on: it is held here meanwhile. */
+static void test_under_way(void **state)
+{
+	char beside[PATH_MAX], other[PATH_MAX + 16], command[2 * PATH_MAX];
+	int group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+	struct fanotify_event_metadata held;
+	struct fanotify_response go = { .response = FAN_ALLOW };
+	es_client_t *client;
+	pid_t pid;
+
+	path_get(PATH_RUN, "beside", beside);
+	assert_int_equal(mkdir(beside, 0755), 0);
+	assert_int_equal(mount("beside", beside, "tmpfs", 0, "mode=755"), 0);
+	snprintf(other, sizeof other, "%s/true", beside);
+	snprintf(command, sizeof command, "cp /bin/true %s", other);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+				 FAN_OPEN_EXEC_PERM, AT_FDCWD, beside),
+		0);
+	pid = fork();
+	if (pid == 0)
+		_exit(run(other));
+	assert_int_equal(read(group, &held, sizeof held), sizeof held);
+	client = new_client(ES_EVENT_TYPE_AUTH_EXEC, ES_DEADLINE_MISS_MODE_FAIL_OPEN);
+	go.fd = held.fd;
+	assert_int_equal(write(group, &go, sizeof go), sizeof go);
+	assert_int_equal(end_of(pid), 0);
+	close(held.fd);
+	close(group);
+	assert_int_equal(run(other), 1000 + SIGKILL);
+	es_delete_client(client);
+	umount2(beside, MNT_DETACH);
+	rmdir(beside);
+}
+
 static atomic_bool is_known;
 
 static void on_known(es_client_t *client, const es_message_t *message, void *context)
@@ -473,6 +509,7 @@ int main(void)
 	};
 	const struct CMUnitTest in_fail_closed[] = {
 		cmocka_unit_test(test_unasked_in_fail_closed),
+		cmocka_unit_test(test_under_way),
 		cmocka_unit_test(test_its_own_worker),
 		cmocka_unit_test(test_no_room_in_fail_closed),
 	};

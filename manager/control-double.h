@@ -22,7 +22,7 @@
 
 #define DOUBLE_REPORT                                                                                           \
 	"{\"outboard_esd\":{\"pid\":77,\"generation\":1,\"fail_mode\":\"open\",\"sources\":"                    \
-	"[\"tracepoints\"]},\"clients\":[{\"name\":\"org.example.filter\",\"pid\":4242,\"uid\":0,"              \
+	"[\"tracepoints\",\"one more\"]},\"clients\":[{\"name\":\"org.example.filter\",\"pid\":4242,\"uid\":0," \
 	"\"state\":\"watching\",\"sent\":9000000001,\"dropped\":3,\"subscriptions\":[\"NOTIFY_EXEC\"],"         \
 	"\"muted\":{\"processes\":1,\"paths\":2,\"prefixes\":5,\"target_paths\":4}}],"                          \
 	"\"counters\":{\"unasked\":12,\"another\":13},\"events\":["                                             \

@@ -240,7 +240,7 @@ static void test_endpoint_shows_what_the_broker_says(void **state)
 		{ "$CTL endpoint misses",
 			"org.example.filter, pid 4242: AUTH_EXEC /bin/x?[31m\n"
 			"    no answer; allowed" },
-		{ "$CTL endpoint", "outboard-esd, pid 77: tracepoints; fail mode open" },
+		{ "$CTL endpoint", "outboard-esd, pid 77: tracepoints, one more; fail mode open" },
 	};
 	json_t *json;
 

@@ -79,14 +79,14 @@ static const char *number_of(const json_t *object, const char *name, char buffer
 }
 #define NUMBER(object, name) number_of((object), (name), (char[24]){ 0 })
 
-static const char *list_of(const json_t *list, char *buffer, size_t bytes)
+static const char *list_of(const json_t *list, const char *between, char *buffer, size_t bytes)
 {
 	json_t *item;
 	size_t i, n = 0;
 
 	buffer[0] = 0;
 	json_array_foreach ((json_t *)list, i, item) {
-		int r = snprintf(buffer + n, bytes - n, "%s%s", i ? " " : "",
+		int r = snprintf(buffer + n, bytes - n, "%s%s", i ? between : "",
 			str_or(json_string_value(item), ""));
 
 		n = (size_t)r < bytes - n ? n + (size_t)r : bytes - 1;
@@ -111,7 +111,7 @@ static void show_head(const json_t *report)
 	char sources[256];
 
 	printf("outboard-esd, pid %lld: %s; fail mode %s\n\n", field_number(esd, "pid"),
-		list_of(json_object_get(esd, "sources"), sources, sizeof(sources)),
+		list_of(json_object_get(esd, "sources"), ", ", sources, sizeof(sources)),
 		field_string(esd, "fail_mode"));
 }
 
@@ -141,7 +141,8 @@ static void show_clients(const json_t *clients)
 			NUMBER(client, "answered"),
 			NUMBER(client, "deadline_misses"),
 			mutes_of(client, muted, sizeof(muted)),
-			list_of(json_object_get(client, "subscriptions"), events, sizeof(events)),
+			list_of(json_object_get(client, "subscriptions"), " ", events,
+				sizeof(events)),
 		};
 
 		print_table_add(table, cells);
