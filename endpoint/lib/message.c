@@ -105,6 +105,21 @@ static struct timespec wall_time(clockid_t clock, uint64_t ns)
 	return time_of(wall);
 }
 
+/*
+ * When a process began is the same in each message of it: what the clocks say of each other is taken
+ * again only when the one on the wall has been set.
+ */
+static struct timespec start_of(uint64_t boottime)
+{
+	static _Atomic int64_t boot;
+	struct timespec wall = wall_time(CLOCK_BOOTTIME, 0);
+	int64_t now = wall.tv_sec * NS_PER_SECOND + wall.tv_nsec, was = atomic_load(&boot);
+
+	if (was == 0 || llabs(now - was) > NS_PER_SECOND)
+		atomic_store(&boot, was = now);
+	return time_of((int64_t)((uint64_t)was + boottime));
+}
+
 /* Linux, Documentation/admin-guide/devices.txt */
 static const struct {
 	uint32_t major, first, n;
@@ -163,7 +178,7 @@ static void fill_identity(struct box *box, es_process_t *ret,
 void box_fill_process(struct box *box, struct box_process *ret,
 	const struct es_record_process *process, enum es_blob path, enum es_blob signing_id)
 {
-	struct timespec start = wall_time(CLOCK_BOOTTIME, process->start_boottime);
+	struct timespec start = start_of(process->start_boottime);
 	es_process_t *to = &ret->process;
 
 	box_fill_file(box, &ret->executable, &process->executable, path);
