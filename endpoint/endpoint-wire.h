@@ -19,9 +19,10 @@ enum {
 	/* client to outboard-esd; each is answered with the same id */
 	ENDPOINT_NEW = 16, /* struct endpoint_new: by RING, or REFUSED and the end */
 	ENDPOINT_SUBSCRIBE =
-		17,	      /* struct endpoint_set: exactly these from now on; by WIRE_STATUS */
-	ENDPOINT_COUNT = 18,  /* no body: by COUNTERS */
-	ENDPOINT_MUTE = 24,   /* struct endpoint_mute, each with its path: by MUTED */
+		17,	     /* struct endpoint_set: exactly these from now on; by WIRE_STATUS, with
+			       * WIRE_FLAG_MORE by one before it while programs are loaded */
+	ENDPOINT_COUNT = 18, /* no body: by COUNTERS */
+	ENDPOINT_MUTE = 24,  /* struct endpoint_mute, each with its path: by MUTED */
 	ENDPOINT_INVERT = 25, /* struct endpoint_invert: by WIRE_STATUS */
 	ENDPOINT_STILL_MUTED =
 		26, /* struct endpoint_muted_process, at most PROCESSES_MAX: by STILL */

@@ -388,16 +388,22 @@ static void scribbles_in_its_library(void)
 
 /* ---- each beside one that behaves -------------------------------------------------------------- */
 
+/* But programs: those that were loaded for the first who needed them stay. */
 static unsigned fds_of_esd(void)
 {
-	char path[64];
+	char path[64], what[64];
 	unsigned n = 0;
-	struct stat status;
 	int fd;
 
 	for (fd = 0; fd < 4096; fd++) {
+		ssize_t bytes;
+
 		snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)esd, fd);
-		n += lstat(path, &status) == 0;
+		bytes = readlink(path, what, sizeof what - 1);
+		if (bytes < 0)
+			continue;
+		what[bytes] = '\0';
+		n += strcmp(what, "anon_inode:bpf-prog") != 0;
 	}
 	return n;
 }

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 #include "base/str.h"
 #include "bundle/bundle.h"
 #include "endpoint/daemon/esd.h"
+#include "endpoint/test-doors.h"
 
 #define EXEC 9u
 
@@ -31,99 +34,6 @@ static char listen_path[64];
 static struct wire_packet packet;
 static pid_t daemon_pid;
 static int manager = -1;
-
-/* ---- in place of the kernel: what was asked for, in memory that both processes see ---------------- */
-
-static struct kernel {
-	uint64_t watched[ES_CLIENTS_MAX][ES_EVENTS_MAX / 64];
-	uint32_t ring_bytes[ES_CLIENTS_MAX];
-	uint32_t mutes[ES_CLIENTS_MAX], inverted[ES_CLIENTS_MAX];
-	struct endpoint_deadlines deadlines[ES_CLIENTS_MAX];
-} * kernel;
-
-int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
-	int pid_fd, int ret_fds[static CLIENT_FDS])
-{
-	kernel->ring_bytes[client] = ring_bytes;
-	ret_fds[CLIENT_RING] = memfd_create("ring", MFD_CLOEXEC);
-	ret_fds[CLIENT_WAKE] = memfd_create("wake", MFD_CLOEXEC);
-	ret_fds[CLIENT_ANSWERS] = -1;
-	return ret_fds[CLIENT_RING] < 0 || ret_fds[CLIENT_WAKE] < 0 ? -errno : 0;
-}
-
-void engine_set_deadlines(
-	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines)
-{
-	kernel->deadlines[client] = *deadlines;
-}
-
-void engine_drop_client(struct engine *engine, uint32_t client)
-{
-	kernel->ring_bytes[client] = 0;
-	memset(kernel->watched[client], 0, sizeof kernel->watched[client]);
-}
-
-int engine_watch(
-	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
-{
-	memcpy(kernel->watched[client], events, sizeof kernel->watched[client]);
-	return 0;
-}
-
-uint32_t engine_sources(const struct engine *engine)
-{
-	return SOURCES_ALL;
-}
-
-int engine_count(struct engine *engine, uint32_t client, struct endpoint_counters *ret)
-{
-	ret->dropped = 3;
-	ret->sent = 4;
-	return 0;
-}
-
-/* What is reported: test-report.c. */
-const char *miss_code(const struct miss *miss)
-{
-	return "";
-}
-
-const char *miss_outcome(const struct miss *miss)
-{
-	return "";
-}
-
-void report_send(struct esd *esd, int fd)
-{
-	fd_close(fd);
-}
-
-/* Which program is which is not asked here. */
-void identity_entitled(struct esd *esd)
-{
-}
-
-void identity_unentitled(struct esd *esd, const struct entitled *entitled)
-{
-}
-
-int engine_mute(struct engine *engine, uint32_t client, const struct engine_mute *mute)
-{
-	if (mute->path && strcmp(mute->path, "/too/many") == 0)
-		return -ENOSPC;
-	kernel->mutes[client]++;
-	return 0;
-}
-
-void engine_invert(struct engine *engine, uint32_t client, uint32_t inverted)
-{
-	kernel->inverted[client] = inverted;
-}
-
-bool engine_is_muted(struct engine *engine, uint32_t client, const struct engine_mute *mute)
-{
-	return mute->kind == ES_MUTE_PROCESS;
-}
 
 /* ---- the daemon's half ---------------------------------------------------------------------------- */
 
@@ -148,6 +58,8 @@ static int begin(void **state)
 	int pair[2];
 
 	memset(kernel, 0, sizeof *kernel);
+	fd_close(loaded_fd);
+	loaded_fd = eventfd(0, EFD_CLOEXEC);
 	assert_int_equal(wire_pair(pair), 0);
 	daemon_pid = fork();
 	if (daemon_pid == 0) {
@@ -662,6 +574,53 @@ static void test_garbage(void **state)
 	close(good);
 }
 
+static bool is_answered(int fd)
+{
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+
+	return poll(&one, 1, 0) == 1;
+}
+
+/* While the programs for one are loaded, the others are served, and one may go. */
+static void test_what_takes_long(void **state)
+{
+	static const int results[] = { 0, EOPNOTSUPP };
+	const struct endpoint_set set = { .events = { 1ull << SLOW } };
+	int slow, gone, good;
+	uint64_t said;
+	size_t i;
+
+	settle(1, 1);
+	for (i = 0; i < ARRAY_SIZE(results); i++) {
+		slow = new_client();
+		gone = new_client();
+		assert_int_equal(WIRE_SEND(slow, ENDPOINT_SUBSCRIBE, 7, &set), 0);
+		assert_int_equal(WIRE_SEND(gone, ENDPOINT_SUBSCRIBE, 0, &set), 0);
+		/* its next message waits behind that */
+		assert_int_equal(wire_send(slow, ENDPOINT_COUNT, 0, 8, NULL, 0, NULL, 0), 0);
+		close(gone);
+		good = new_client();
+		assert_int_equal(subscribe(good, EXEC), 0);
+		assert_int_equal(wire_receive(slow, &packet, 0), 0);
+		assert_int_equal(packet.header.id, 7);
+		assert_int_equal(packet.header.flags, WIRE_FLAG_REPLY | WIRE_FLAG_MORE);
+		assert_false(is_answered(slow));
+		said = 1 + (uint64_t)results[i];
+		assert_int_equal(write(loaded_fd, &said, sizeof said), sizeof said);
+		assert_int_equal(wire_receive(slow, &packet, 0), 0);
+		assert_int_equal(packet.header.type, WIRE_STATUS);
+		assert_int_equal(packet.header.id, 7);
+		assert_int_equal(packet.header.flags, WIRE_FLAG_REPLY);
+		assert_int_equal(((struct wire_status *)(void *)packet.body)->status, -results[i]);
+		assert_int_equal(wire_receive(slow, &packet, 0), 0);
+		assert_int_equal(packet.header.type, ENDPOINT_COUNTERS);
+		assert_int_equal(packet.header.id, 8);
+		assert_int_equal(subscribe(good, EXEC), 0);
+		close(slow);
+		close(good);
+	}
+}
+
 /* One that asks and never reads is dropped when its socket is full; the others are served. */
 static void test_one_that_does_not_read(void **state)
 {
@@ -705,6 +664,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_the_one_before_was_told, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_subscribing, begin, end),
+		cmocka_unit_test_setup_teardown(test_what_takes_long, begin, end),
 		cmocka_unit_test_setup_teardown(test_muting, begin, end),
 		cmocka_unit_test_setup_teardown(test_muting_a_process, begin, end),
 		cmocka_unit_test_setup_teardown(test_muting_what_is_no_path, begin, end),

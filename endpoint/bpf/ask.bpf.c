@@ -23,46 +23,12 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
-#include "endpoint/ask.h"
+#include "endpoint/bpf/ask-maps.h"
 #include "endpoint/bpf/process.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 enum { EVENT_AUTH_EXEC, EVENT_AUTH_OPEN, EVENT_EXEC = 9 };
-
-/* the daemon and describe(), which only the daemon's one thread runs */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct es_asking);
-} asking SEC(".maps");
-
-/* note(), forget(), check(); the daemon writes what it has decided */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 8192);
-	__type(key, u32);
-	__type(value, struct es_exec);
-} execs SEC(".maps");
-
-/* the daemon */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, ES_VERDICTS_MAX);
-	__type(key, struct es_verdict_key);
-	__type(value, struct es_verdict);
-} verdicts SEC(".maps");
-
-/* the daemon: the process that a client is, as a bit of each */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, ES_CLIENTS_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} client_processes SEC(".maps");
 
 /* ---- which execve ----------------------------------------------------------------------------- */
 
@@ -98,7 +64,7 @@ int BPF_PROG(note, struct pt_regs *regs, long call)
 	if (one.compat != (call == CALL32_EXECVE || call == CALL32_EXECVEAT))
 		return 0; /* munmap, sched_setattr: the other table's number */
 	page = control_in_scope();
-	if (!page)
+	if (!page || !page->subscribed[EVENT_AUTH_EXEC])
 		return 0;
 	arguments_of(regs, one.compat, given);
 	/* execveat: behind a directory */
@@ -194,7 +160,8 @@ static __always_inline void not_asked(
 	struct known *of = bpf_task_storage_get(&known, task->group_leader, 0, 0);
 	u64 from = page->must_ask_from;
 
-	if (of && of->ours)
+	/* attached a while longer than somebody has subscribed */
+	if ((of && of->ours) || !page->subscribed[EVENT_AUTH_EXEC])
 		return;
 	__sync_fetch_and_add(&page->unasked, 1);
 	if (exec && from && exec->number >= from)

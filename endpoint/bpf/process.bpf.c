@@ -22,6 +22,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include "endpoint/bpf/ask-maps.h"
 #include "endpoint/bpf/process.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -391,5 +392,23 @@ int BPF_PROG(on_signal, int number, struct kernel_siginfo *info, struct task_str
 	scratch->record.value = number;
 	send(scratch, clients);
 	end(scratch);
+	return 0;
+}
+
+/* ---- what this kernel can do ------------------------------------------------------------------- */
+
+/*
+ * Attached for a moment, of the two kinds that the programs of files are: whether those can be had is
+ * known before anybody needs them. Loaded only where asked for ("?").
+ */
+SEC("?fexit/vfs_rmdir")
+int BPF_PROG(probe_function)
+{
+	return 0;
+}
+
+SEC("?lsm/path_rmdir")
+int BPF_PROG(probe_hook)
+{
 	return 0;
 }

@@ -39,6 +39,7 @@ static void leave_slot(struct connection *connection)
 	esd->slots[connection->slot] = NULL;
 	connection->slot = -1;
 	esd->n_clients--;
+	watching_changed(esd);
 	manager_tell_clients(esd);
 }
 
@@ -234,19 +235,7 @@ static int on_new(void *context, struct wire_packet *packet)
 
 static int on_subscribe(void *context, struct wire_packet *packet)
 {
-	struct connection *connection = context;
-	const struct endpoint_set *set = (void *)packet->body;
-	struct wire_status status = { 0 };
-	const struct esd *esd = connection->esd;
-	uint32_t i;
-
-	for (i = 0; i < ES_EVENTS_MAX; i++)
-		if (set->events[i / 64] & 1ull << i % 64 &&
-			!capability_of(i, engine_sources(esd->engine)))
-			status.status = -EOPNOTSUPP;
-	if (status.status == 0)
-		status.status = engine_watch(esd->engine, (uint32_t)connection->slot, set->events);
-	return answer(connection, WIRE_STATUS, &status, sizeof status, NULL, 0);
+	return watching_subscribe(context, (void *)packet->body, packet->header.id);
 }
 
 static int on_count(void *context, struct wire_packet *packet)

@@ -40,7 +40,9 @@ struct connection {
 	char name
 		[256]; /* identifier of its bundle; else the path of its program; "" not known yet */
 	uint32_t entitlement_bits;
-	int slot; /* client number; -1 */
+	int slot;	  /* client number; -1 */
+	bool subscribing; /* it waits for its programs, and nothing more of it is read */
+	uint64_t subscribing_id;
 };
 
 /* The executable of an activated bundle. */
@@ -79,6 +81,7 @@ struct miss {
 
 struct esd {
 	sd_event *event;
+	sd_event_source *loading, *rest;
 	struct engine *engine;
 	struct connection *connections;
 	unsigned n_connections, n_clients;
@@ -106,6 +109,11 @@ int listener_open(struct esd *esd);
 int mute_on_rows(void *connection, struct wire_packet *packet);
 int mute_on_invert(void *connection, struct wire_packet *packet);
 int mute_on_still(void *connection, struct wire_packet *packet);
+
+/* watching.c: what is subscribed to is answered when it can be watched */
+int watching_subscribe(struct connection *connection, const struct endpoint_set *set, uint64_t id);
+void watching_changed(struct esd *esd); /* somebody needs less */
+void watching_close(struct esd *esd);
 
 /* asking.c */
 int asking_open(struct esd *esd);

@@ -154,6 +154,7 @@ static void end(void)
 		entitled_free(first);
 	}
 	sd_event_source_disable_unref(esd.misses_timer);
+	watching_close(&esd);
 	identity_close(&esd);
 	engine_free(esd.engine);
 	sd_event_unref(esd.event);

@@ -277,8 +277,9 @@ uint64_t heads_expire(struct ask *ask, uint64_t now)
 			if (heads->readers[k].head == i)
 				end_reader(&heads->readers[k]);
 		ask_overflow(ask, take(heads, head), EVENT_EXEC);
-		go_on(ask);
 	}
+	if (heads->n_waiting)
+		go_on(ask); /* a reader that was stuck may have ended since */
 	return next;
 }
 

@@ -516,6 +516,11 @@ uint64_t ask_count(const struct ask *ask, uint32_t client, enum ask_count count)
 	return atomic_load(&ask->clients[client].counts[count]);
 }
 
+int ask_group_fd(const struct ask *ask)
+{
+	return ask->group_fd;
+}
+
 int ask_notice_fd(const struct ask *ask)
 {
 	return ask->notice_fds[0];

@@ -73,6 +73,7 @@ int ask_mounts_changed(struct ask *ask);
 typedef void ask_unmarked_fn(const char *where, const char *type, int error, void *context);
 void ask_on_unmarked(struct ask *ask, ask_unmarked_fn *handler, void *context);
 
+int ask_group_fd(const struct ask *ask); /* whoever has it open keeps all that wait */
 int ask_notice_fd(const struct ask *ask);
 int ask_next_notice(struct ask *ask, struct ask_notice *ret); /* -EAGAIN none */
 /* It has sent what is no answer, or reads no results, and is asked no more. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The engine in the daemon: rings of clients, who is told of what, and which programs are attached for
- * that. See engine.h; loading is in load.c.
+ * The engine in the daemon: rings of clients, and what else the kernel's programs look in. See engine.h;
+ * who is told of what, and which programs are attached for that, is in watch.c.
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -15,26 +15,12 @@
 #include "endpoint/endpoint-wire.h"
 #include "endpoint/engine/ask.h"
 #include "endpoint/engine/bpf.h"
-#include "endpoint/engine/engine.h"
-#include "endpoint/engine/load.h"
+#include "endpoint/engine/engine-internal.h"
 #include "endpoint/engine/mute.h"
-
-enum { EVENT_AUTH_EXEC, EVENT_AUTH_OPEN };
-
-struct engine {
-	struct loaded loaded;
-	int links[PROGRAMS];
-	struct es_control *control;
-	struct mutes *mutes;
-	struct ask *ask;
-	bool fail_closed;
-	uint32_t ring_bytes[ES_CLIENTS_MAX];
-	uint64_t all_bytes;
-};
 
 uint32_t engine_sources(const struct engine *engine)
 {
-	return engine->loaded.sources;
+	return engine->sources;
 }
 
 struct ask *engine_ask(struct engine *engine)
@@ -97,80 +83,6 @@ void engine_total(const struct engine *engine, struct engine_totals *ret)
 	memcpy(ret->subscribed, control->subscribed, sizeof ret->subscribed);
 }
 
-/* ---- what is attached ------------------------------------------------------------------------- */
-
-static bool is_needed(const struct engine *engine, const struct program_row *row)
-{
-	size_t i;
-
-	if (row->events[0] == ALWAYS || row->events[0] == NEVER)
-		return row->events[0] == ALWAYS;
-	for (i = 0; row->events[i] != END; i++)
-		if (engine->control->subscribed[row->events[i]])
-			return true;
-	return false;
-}
-
-/* A program that nobody needs costs everybody on its way: a system call, an open. */
-static int attach_needed(struct engine *engine)
-{
-	int i, r = 0;
-
-	for (i = 0; i < PROGRAMS; i++) {
-		if (engine->loaded.programs[i] < 0)
-			continue;
-		if (!is_needed(engine, &program_rows[i])) {
-			engine->links[i] = fd_close(engine->links[i]);
-		} else if (engine->links[i] < 0) {
-			engine->links[i] = bpf_attach(engine->loaded.programs[i]);
-			if (engine->links[i] < 0 && r == 0)
-				r = engine->links[i];
-		}
-	}
-	return r;
-}
-
-static void set_watched(
-	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
-{
-	const uint64_t bit = 1ull << client;
-	uint32_t i;
-
-	for (i = 0; i < ES_EVENTS_MAX; i++) {
-		if (events[i / 64] & 1ull << i % 64)
-			__atomic_fetch_or(&engine->control->subscribed[i], bit, __ATOMIC_RELAXED);
-		else if (engine->control->subscribed[i] & bit)
-			__atomic_fetch_and(&engine->control->subscribed[i], ~bit, __ATOMIC_RELAXED);
-	}
-}
-
-/* What is under way already found no mark, and was nobody's question. */
-static void must_ask_from_now(struct es_control *control)
-{
-	uint64_t last = __atomic_load_n(&control->exec_numbers, __ATOMIC_SEQ_CST);
-
-	__atomic_store_n(&control->must_ask_from, last + 1, __ATOMIC_RELAXED);
-}
-
-int engine_watch(
-	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64])
-{
-	bool exec;
-	int r;
-
-	set_watched(engine, client, events);
-	exec = engine->control->subscribed[EVENT_AUTH_EXEC] != 0;
-	if (!exec)
-		__atomic_store_n(&engine->control->must_ask_from, 0, __ATOMIC_RELAXED);
-	r = attach_needed(engine);
-	/* held is only what is numbered and compared: the programs come first */
-	if (r == 0 && engine->ask)
-		r = ask_watch(engine->ask, exec, engine->control->subscribed[EVENT_AUTH_OPEN] != 0);
-	if (r == 0 && exec && engine->fail_closed && !engine->control->must_ask_from)
-		must_ask_from_now(engine->control);
-	return r;
-}
-
 void engine_set_deadlines(
 	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines)
 {
@@ -221,9 +133,7 @@ int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_byte
 
 void engine_drop_client(struct engine *engine, uint32_t client)
 {
-	static const uint64_t nothing[ES_EVENTS_MAX / 64];
-
-	engine_watch(engine, client, nothing);
+	watch_forget(engine, client);
 	mutes_drop(engine->mutes, client);
 	if (engine->ring_bytes[client] == 0)
 		return;
@@ -320,7 +230,7 @@ static int set_up(struct engine *engine, int scope_fd)
 			->scope_cgroup = namespace.st_ino; /* as cgroup v2 numbers its folders */
 		engine->control->scoped = 1;
 	}
-	return attach_needed(engine);
+	return 0;
 }
 
 /* Without it everything can still be watched. */
@@ -335,24 +245,24 @@ static void open_ask(struct engine *engine, const struct engine_settings *settin
 	/* a scope without file systems of its own must not hold those of the machine */
 	bool bounded = settings->scope_fd < 0 || settings->filesystems;
 
-	if (engine->loaded.sources & SOURCE_ASK && (!bounded || ask_new(&ask, &engine->ask) < 0))
-		engine->loaded.sources &= ~SOURCE_ASK;
+	if (engine->sources & SOURCE_ASK && (!bounded || ask_new(&ask, &engine->ask) < 0))
+		engine->sources &= ~SOURCE_ASK;
 }
 
 int engine_new(
 	const struct engine_settings *settings, struct engine **ret, char problem[static 256])
 {
 	struct engine *engine = calloc(1, sizeof *engine);
-	int i, r;
+	int r;
 
 	problem[0] = '\0';
 	if (!engine)
 		return -ENOMEM;
-	for (i = 0; i < PROGRAMS; i++)
-		engine->links[i] = -1;
-	r = load_objects(settings->sources | SOURCE_TRACEPOINT, &engine->loaded, problem);
+	r = watch_begin(engine, settings->sources | SOURCE_TRACEPOINT, problem);
 	if (r == 0)
 		r = set_up(engine, settings->scope_fd);
+	if (r == 0)
+		r = watch_attach_first(engine);
 	if (r < 0) {
 		engine_free(engine);
 		return r;
@@ -365,16 +275,13 @@ int engine_new(
 
 struct engine *engine_free(struct engine *engine)
 {
-	int i;
-
 	if (!engine)
 		return NULL;
+	load_end(&engine->loading);
 	ask_free(engine->ask);
 	mutes_free(engine->mutes);
 	if (engine->control)
 		munmap(engine->control, (sizeof *engine->control + 4095) & ~4095ul);
-	for (i = 0; i < PROGRAMS; i++)
-		fd_close(engine->links[i]);
 	loaded_done(&engine->loaded);
 	free(engine);
 	return NULL;

@@ -68,9 +68,22 @@ enum { CLIENT_RING, CLIENT_WAKE, CLIENT_ANSWERS, CLIENT_FDS };
 int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
 	int pid_fd, int ret_fds[static CLIENT_FDS]);
 void engine_drop_client(struct engine *engine, uint32_t client);
-/* Exactly @events from now on. Programs are attached while somebody needs them. 0 or -errno. */
+/*
+ * Exactly @events: what is not among them is over when this returns; the others from its return on, or if
+ * their programs have to be loaded or attached first, -EINPROGRESS: then @engine_loaded() says when. On
+ * failure the client has what it had.
+ */
 int engine_watch(
 	struct engine *engine, uint32_t client, const uint64_t events[static ES_EVENTS_MAX / 64]);
+/* While something is being loaded: readable when engine_loaded() is to be called. Else -1. */
+int engine_loading_fd(const struct engine *engine);
+typedef void engine_watched_fn(uint32_t client, int result, void *context);
+/* 0, or the first failure, of which @problem is the kernel's word; -EAGAIN: not yet. */
+int engine_loaded(
+	struct engine *engine, engine_watched_fn *watched, void *context, char problem[static 256]);
+/* Programs are attached that nobody needs: engine_rest() after a while takes them off. */
+bool engine_can_rest(const struct engine *engine);
+void engine_rest(struct engine *engine);
 struct endpoint_counters;
 struct endpoint_deadlines;
 

@@ -14,13 +14,21 @@
 #include "base/peer.h"
 #include "endpoint/lib/lib.h"
 
-#define START_SECONDS \
-	30 /* one that begins loads its programs first: as long as outboardd gives it */
+#define START_SECONDS 30 /* to load its programs: as long as outboardd gives it */
 #define ANSWER_SECONDS 5
 #define PAUSE_MIN_MS 20u
 #define PAUSE_MAX_MS 1000u
 
 static void on_restarted(void *data);
+
+/* Refused by no socket that is one. */
+static void set_patience(es_client_t *client, int seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+
+	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+}
 
 /* The answer with that id; what else comes is looked at on the way. */
 static int await(es_client_t *client, uint64_t id)
@@ -32,8 +40,13 @@ static int await(es_client_t *client, uint64_t id)
 			return r == -EAGAIN ? -ETIMEDOUT : r;
 		if (client->packet.header.type == ENDPOINT_RESTARTED)
 			return -ESTALE;
-		if (client->packet.header.flags & WIRE_FLAG_REPLY && client->packet.header.id == id)
+		if (!(client->packet.header.flags & WIRE_FLAG_REPLY) ||
+			client->packet.header.id != id)
+			continue;
+		if (!(client->packet.header.flags & WIRE_FLAG_MORE))
 			return 0;
+		/* it is at it: programs are loaded first */
+		set_patience(client, START_SECONDS);
 	}
 }
 
@@ -46,15 +59,6 @@ static int ask(es_client_t *client, uint16_t type, const void *body, size_t byte
 		return -ENOTCONN;
 	r = wire_send(client->fd, type, 0, id, body, bytes, NULL, 0);
 	return r < 0 ? r : await(client, id);
-}
-
-/* Refused by no socket that is one. */
-static void set_patience(es_client_t *client, int seconds)
-{
-	const struct timeval patience = { .tv_sec = seconds };
-
-	setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
 static int open_socket(es_client_t *client)
@@ -180,8 +184,12 @@ int connection_subscribe(es_client_t *client, const uint64_t events[static ES_EV
 {
 	struct endpoint_set set;
 
+	int r;
+
 	memcpy(set.events, events, sizeof set.events);
-	return ask_status(client, ENDPOINT_SUBSCRIBE, &set, sizeof set);
+	r = ask_status(client, ENDPOINT_SUBSCRIBE, &set, sizeof set);
+	set_patience(client, ANSWER_SECONDS);
+	return r;
 }
 
 int connection_deadlines(es_client_t *client, const struct endpoint_deadlines *deadlines)
