@@ -447,7 +447,7 @@ static void *decide(void *data)
 			on_group(ask);
 		else if (event.data.u32 >= FROM_READER)
 			heads_on_reader(ask, event.data.u32 - FROM_READER);
-		else if (event.data.u32 != FROM_LOOP)
+		else if (event.data.u32 < ES_CLIENTS_MAX)
 			on_answer(ask, event.data.u32);
 	}
 	return NULL;

@@ -244,7 +244,7 @@ int engine_loaded(
 int watch_begin(struct engine *engine, uint32_t sources, char problem[static 256])
 {
 	const struct load_order order = { .load = { [OBJECT_PROCESS] = true }, .not_kept_fd = -1 };
-	struct load_result result;
+	struct load_result result = { .status = -EPROTO };
 	int r;
 
 	load_init(&engine->loading, &engine->loaded);
