@@ -366,7 +366,8 @@ int main(void)
 	field_begin();
 	start_managed();
 	r = cmocka_run_group_tests(tests, NULL, NULL);
-	esd_stop();
+	if (!esd_end())
+		r = 1;
 	field_end();
 	return r;
 }
