@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <errno.h>
 #include <grp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -50,14 +49,6 @@ void field_begin(void)
 	snprintf(command, sizeof command, "cp /bin/true %s", field_path("good"));
 	if (system(command) != 0)
 		abort();
-}
-
-bool esd_end(void)
-{
-	int status;
-
-	kill(esd, SIGTERM);
-	return waitpid(esd, &status, 0) == esd && status == 0;
 }
 
 void field_end(void)

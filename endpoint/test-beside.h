@@ -20,8 +20,6 @@
 
 extern char field[PATH_MAX]; /* a tmpfs where is asked, with the program "good" on it */
 void field_begin(void);
-/* It ends by itself when it is told to: where leaks are looked for, that is when. False: it did not. */
-bool esd_end(void);
 void field_end(void);
 const char *field_path(const char *name);
 

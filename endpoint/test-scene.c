@@ -35,6 +35,19 @@ bool scene_begin(const char *test)
 	return true;
 }
 
+void scene_use_plain_sources(void)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	mkdir_path(path_get(PATH_CONFIG, NULL, path), 0755);
+	path_get(PATH_CONFIG, "outboard.conf", path);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("[endpoint]\nsources = plain\n", file);
+	fclose(file);
+}
+
 void esd_start(const char *filesystem)
 {
 	char program[PATH_MAX], path[PATH_MAX], word[6];

@@ -14,6 +14,9 @@
 /* False, and why is said: this is no place for the test; it skips (77). Makes the folder of the socket. */
 bool scene_begin(const char *test);
 
+/* An outboard-esd that is started afterwards uses what needs no trampolines: outboard.conf(5). */
+void scene_use_plain_sources(void);
+
 extern pid_t esd;
 /* Until it has said that it is ready. @filesystem: where clients are asked; NULL nowhere. */
 void esd_start(const char *filesystem);

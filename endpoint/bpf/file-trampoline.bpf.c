@@ -27,48 +27,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
-#include "endpoint/bpf/file.h"
+#include "endpoint/bpf/act.h"
+#include "endpoint/bpf/mounts.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define NAME_BYTES 256
-
-/* What a thread is about to do. */
-struct act {
-	u64 dentry, replaced; /* of whom the note is; 0: of none */
-	struct vfsmount *mount;
-	struct dentry *parent;
-	u64 opened; /* file, and its flags of FLAGS_OF_OPEN */
-	u32 open_flags;
-	u32 name_bytes;
-	u32 replaces, nothing; /* rename: there is a file; it is the same one */
-	struct es_record_file file, second;
-	char name[NAME_BYTES];
-};
-/* the program */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct act);
-} acts SEC(".maps");
-
-/* Of a mount that is about to go. */
-struct parting {
-	u64 mount; /* 0: none */
-	struct es_record_file file;
-	u32 magic, flags, path_bytes, reserved;
-	char path[ES_BLOB_BYTES];
-	char source[MOUNT_SOURCE_BYTES];
-	char type[MOUNT_TYPE_BYTES];
-};
-/* the program */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct parting);
-} partings SEC(".maps");
 
 /* struct file to ES_CLOSE_*: the program, while somebody is told of CLOSE */
 #define MARKS 16384
@@ -85,27 +47,6 @@ struct {
 	__type(key, u32);
 	__type(value, u32);
 } marks_lost SEC(".maps");
-
-static __always_inline struct act *act_now(u64 flags)
-{
-	return bpf_task_storage_get(&acts, bpf_get_current_task_btf(), 0, flags);
-}
-
-static __always_inline struct act *act_new(struct es_control *page)
-{
-	struct act *act = act_now(BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!act)
-		__sync_fetch_and_add(&page->no_storage, 1);
-	return act;
-}
-
-static __always_inline struct es_control *control_for(u32 event)
-{
-	struct es_control *page = control_in_scope();
-
-	return page && page->subscribed[event] ? page : 0;
-}
 
 /* ---- open, and create by open ----------------------------------------------------------------- */
 
@@ -174,15 +115,7 @@ static __always_inline int tell_open(struct file *file, u64 result)
 	put_actor(scratch, page);
 	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
 		BPF_CORE_READ(file, f_path.dentry));
-	if (created) {
-		scratch->record.value = DESTINATION_EXISTING_FILE;
-		scratch->record.detail = scratch->record.file.mode;
-		send(scratch, page->subscribed[EVENT_CREATE]);
-	}
-	scratch->record.event_type = EVENT_OPEN;
-	scratch->record.value = fflag_of(flags);
-	scratch->record.detail = 0;
-	send(scratch, page->subscribed[EVENT_OPEN]);
+	tell_opened(scratch, page, created, flags);
 	end(scratch);
 	return 0;
 }
@@ -520,52 +453,6 @@ int BPF_PROG(before_rename, const struct path *from, struct dentry *dentry, cons
 	return 0;
 }
 
-/* @dentry is where it went to; the note says where it was. */
-static __always_inline void tell_rename(
-	struct scratch *scratch, struct act *act, struct dentry *dentry, struct es_control *page)
-{
-	struct es_record *record = &scratch->record;
-
-	put_actor(scratch, page);
-	name_walk(&scratch->path, act->mount, act->parent, act->name, act->name_bytes);
-	record->file = act->file;
-	record->file.flags = scratch->path.flags;
-	put_path(scratch, ES_BLOB_TARGET);
-	record->value = DESTINATION_EXISTING_FILE;
-	if (act->replaces) {
-		dentry_walk(&scratch->path, act->mount, dentry);
-		record->second = act->second;
-		record->second.flags = scratch->path.flags;
-		put_path(scratch, ES_BLOB_SECOND);
-	} else {
-		record->value = DESTINATION_NEW_PATH;
-		put_dentry(scratch, &record->second, ES_BLOB_SECOND, act->mount,
-			BPF_CORE_READ(dentry, d_parent));
-		put_text(scratch, ES_BLOB_ARGUMENTS, (void *)BPF_CORE_READ(dentry, d_name.name),
-			NAME_BYTES);
-	}
-	send(scratch, page->subscribed[EVENT_RENAME]);
-}
-
-/* The other half of an exchange: what was at the new name is at the old one now. */
-static __always_inline void tell_other(
-	struct scratch *scratch, struct act *act, struct dentry *dentry, struct es_control *page)
-{
-	struct es_record *record = &scratch->record;
-
-	put_actor(scratch, page);
-	dentry_walk(&scratch->path, act->mount, dentry);
-	record->file = act->second;
-	record->file.flags = scratch->path.flags;
-	put_path(scratch, ES_BLOB_TARGET);
-	name_walk(&scratch->path, act->mount, act->parent, act->name, act->name_bytes);
-	record->second = act->file;
-	record->second.flags = scratch->path.flags;
-	put_path(scratch, ES_BLOB_SECOND);
-	record->value = DESTINATION_EXISTING_FILE;
-	send(scratch, page->subscribed[EVENT_RENAME]);
-}
-
 SEC("fexit/vfs_rename")
 int BPF_PROG(on_rename, struct renamedata *data)
 {
@@ -593,66 +480,6 @@ int BPF_PROG(on_rename, struct renamedata *data)
 
 /* ---- mounts ----------------------------------------------------------------------------------- */
 
-/* include/uapi/linux/mount.h */
-enum {
-	MS_REMOUNT = 32,
-	MS_BIND = 4096,
-	MS_MOVE = 8192,
-	MS_PROPAGATION = 15 << 17, /* unbindable, private, slave, shared */
-};
-
-static __always_inline void tell_mount(u32 event, struct vfsmount *mount, struct es_control *page)
-{
-	struct scratch *scratch = begin(page, event, ES_RECORD_FILE_BYTES);
-	struct mount *whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
-	struct super_block *super = BPF_CORE_READ(mount, mnt_sb);
-
-	if (!scratch)
-		return;
-	put_actor(scratch, page);
-	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, mount,
-		BPF_CORE_READ(mount, mnt_root));
-	put_text(scratch, ES_BLOB_ARGUMENTS, BPF_CORE_READ(whole, mnt_devname), MOUNT_SOURCE_BYTES);
-	put_text(
-		scratch, ES_BLOB_ENVIRONMENT, BPF_CORE_READ(super, s_type, name), MOUNT_TYPE_BYTES);
-	scratch->record.value = BPF_CORE_READ(super, s_magic);
-	scratch->record.detail = mount_flags(mount);
-	send(scratch, page->subscribed[event]);
-	end(scratch);
-}
-
-struct search {
-	struct list_head *at;
-	struct dentry *mountpoint;
-	struct vfsmount *found;
-};
-
-static long search_step(u32 index, struct search *search)
-{
-	struct mount *mount = (void *)search->at - bpf_core_field_offset(struct mount, mnt_child);
-
-	if (BPF_CORE_READ(mount, mnt_mountpoint) == search->mountpoint) {
-		search->found = (void *)mount + bpf_core_field_offset(struct mount, mnt);
-		return 1;
-	}
-	search->at = BPF_CORE_READ(mount, mnt_child.prev);
-	return 0;
-}
-
-#define MOUNTS_LOOKED_AT 1024
-
-/* The newest that lies on @path: the kernel appends to the list of its parent. */
-static __always_inline struct vfsmount *mount_on(struct path *path)
-{
-	struct vfsmount *below = BPF_CORE_READ(path, mnt);
-	struct mount *parent = (void *)below - bpf_core_field_offset(struct mount, mnt);
-	struct search search = { .at = BPF_CORE_READ(parent, mnt_mounts.prev),
-		.mountpoint = BPF_CORE_READ(path, dentry) };
-
-	bpf_loop(MOUNTS_LOOKED_AT, search_step, &search, 0);
-	return search.found;
-}
-
 SEC("fexit/path_mount")
 int BPF_PROG(on_mount, const char *source, struct path *path, const char *type, unsigned long flags)
 {
@@ -665,7 +492,7 @@ int BPF_PROG(on_mount, const char *source, struct path *path, const char *type, 
 		return 0; /* nothing new, or on_move() */
 	mount = mount_on(path);
 	if (mount)
-		tell_mount(EVENT_MOUNT, mount, page);
+		tell_mount(EVENT_MOUNT, mount, page, 0);
 	return 0;
 }
 
@@ -676,7 +503,7 @@ int BPF_PROG(on_move, struct path *from)
 	struct es_control *page = control_for(EVENT_MOUNT);
 
 	if (page && is_zero(ctx))
-		tell_mount(EVENT_MOUNT, BPF_CORE_READ(from, mnt), page);
+		tell_mount(EVENT_MOUNT, BPF_CORE_READ(from, mnt), page, 0);
 	return 0;
 }
 
@@ -684,42 +511,14 @@ SEC("lsm/sb_umount")
 int BPF_PROG(before_unmount, struct vfsmount *known_mount)
 {
 	struct es_control *page = control_for(EVENT_UNMOUNT);
-	struct parting *parting;
 	struct vfsmount *mount = 0;
-	struct mount *whole;
-	struct scratch *scratch;
 	u64 address = (u64)known_mount;
-	u32 bytes, start;
 
 	if (!page)
 		return 0;
 	/* a pointer that the verifier knows nothing of can be calculated with */
 	bpf_probe_read_kernel(&mount, sizeof mount, &address);
-	parting = bpf_task_storage_get(
-		&partings, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	scratch = take_scratch(page);
-	if (!parting || !scratch) {
-		if (scratch)
-			end(scratch);
-		return 0;
-	}
-	whole = (void *)mount - bpf_core_field_offset(struct mount, mnt);
-	dentry_walk(&scratch->path, mount, BPF_CORE_READ(mount, mnt_root));
-	dentry_fill(&parting->file, mount, BPF_CORE_READ(mount, mnt_root), scratch->path.flags);
-	bytes = scratch->path.bytes & (ES_BLOB_BYTES - 1);
-	start = ES_BLOB_BYTES - bytes;
-	parting->path_bytes = bytes;
-	asm volatile("" : "+r"(bytes), "+r"(start));
-	if (bytes < ES_BLOB_BYTES && start < ES_BLOB_BYTES)
-		bpf_probe_read_kernel(parting->path, bytes, &scratch->path.text[start]);
-	end(scratch);
-	bpf_probe_read_kernel_str(
-		parting->source, MOUNT_SOURCE_BYTES, BPF_CORE_READ(whole, mnt_devname));
-	bpf_probe_read_kernel_str(
-		parting->type, MOUNT_TYPE_BYTES, BPF_CORE_READ(mount, mnt_sb, s_type, name));
-	parting->magic = BPF_CORE_READ(mount, mnt_sb, s_magic);
-	parting->flags = mount_flags(mount);
-	parting->mount = address;
+	note_parting(mount, page);
 	return 0;
 }
 
@@ -727,25 +526,12 @@ SEC("fexit/path_umount")
 int BPF_PROG(on_unmount, struct path *path)
 {
 	struct es_control *page = control_for(EVENT_UNMOUNT);
-	struct parting *parting = page
-		? bpf_task_storage_get(&partings, bpf_get_current_task_btf(), 0, 0)
-		: 0;
-	struct scratch *scratch;
+	struct parting *parting = page ? parting_now(0) : 0;
 
 	if (!parting || parting->mount != (u64)BPF_CORE_READ(path, mnt))
 		return 0;
 	parting->mount = 0;
-	scratch = is_zero(ctx) ? begin(page, EVENT_UNMOUNT, ES_RECORD_FILE_BYTES) : 0;
-	if (!scratch)
-		return 0;
-	put_actor(scratch, page);
-	scratch->record.file = parting->file;
-	put(scratch, ES_BLOB_TARGET, parting->path, parting->path_bytes);
-	put_text(scratch, ES_BLOB_ARGUMENTS, parting->source, MOUNT_SOURCE_BYTES);
-	put_text(scratch, ES_BLOB_ENVIRONMENT, parting->type, MOUNT_TYPE_BYTES);
-	scratch->record.value = parting->magic;
-	scratch->record.detail = parting->flags;
-	send(scratch, page->subscribed[EVENT_UNMOUNT]);
-	end(scratch);
+	if (is_zero(ctx))
+		tell_parting(parting, page, 0);
 	return 0;
 }

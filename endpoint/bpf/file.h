@@ -41,6 +41,13 @@ static __always_inline s32 fflag_of(u32 flags)
 		((flags + 1) & 3));
 }
 
+static __always_inline struct es_control *control_for(u32 event)
+{
+	struct es_control *page = control_in_scope();
+
+	return page && page->subscribed[event] ? page : 0;
+}
+
 /* Opened by a program, by a name: not to run it, not by the kernel beneath another file system. */
 static __always_inline bool file_is_told(struct file *file)
 {
@@ -74,22 +81,19 @@ static __always_inline void put_text(struct scratch *scratch, u32 blob, const ch
 	scratch->at = at + bytes;
 }
 
-/* statvfs(3): f_flag */
-static __always_inline u32 mount_flags(struct vfsmount *mount)
+/* The actor and the file stand in the record: CREATE, if it was, and OPEN. */
+static __always_inline void tell_opened(
+	struct scratch *scratch, struct es_control *page, bool created, u32 flags)
 {
-	/* include/linux/mount.h, MNT_*, in the order of their bits */
-	const u16 words[] = { 2, 4, 8, 1024, 2048, 4096, 1, 8192 };
-	u32 has = BPF_CORE_READ(mount, mnt_flags), flags, i;
-
-	flags = BPF_CORE_READ(mount, mnt_sb, s_flags) & (1 | 16 | 64); /* ro, sync, mand */
-#pragma unroll
-	for (i = 0; i < 8; i++)
-		if (has & 1u << i)
-			flags |= words[i];
-	return flags;
+	if (created) {
+		scratch->record.value = DESTINATION_EXISTING_FILE;
+		scratch->record.detail = scratch->record.file.mode;
+		send(scratch, page->subscribed[EVENT_CREATE]);
+	}
+	scratch->record.event_type = EVENT_OPEN;
+	scratch->record.value = fflag_of(flags);
+	scratch->record.detail = 0;
+	send(scratch, page->subscribed[EVENT_OPEN]);
 }
-
-#define MOUNT_SOURCE_BYTES 1024 /* struct statfs of macOS: MAXPATHLEN */
-#define MOUNT_TYPE_BYTES 32
 
 #endif

@@ -82,11 +82,34 @@ struct hlist_bl_node {
 	void *next, **pprev;
 };
 struct inode;
+struct super_block;
+struct list_head {
+	struct list_head *next, *prev;
+};
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
 struct dentry {
+	unsigned int d_flags;
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 	struct hlist_bl_node d_hash;
+	/* from 6.8 on */
+	struct hlist_node d_sib;
+	struct hlist_head d_children;
+};
+/* until 6.7 */
+struct dentry___lists {
+	struct list_head d_child, d_subdirs;
+};
+/* a number from 6.14 on; before that DCACHE_MOUNTED is a macro, 0x10000 */
+enum dentry_flags {
+	DCACHE_MOUNTED = 1 << 15,
 };
 struct file_system_type {
 	const char *name;
@@ -95,9 +118,6 @@ struct super_block {
 	u32 s_dev;
 	unsigned long s_blocksize, s_flags, s_magic;
 	struct file_system_type *s_type;
-};
-struct list_head {
-	struct list_head *next, *prev;
 };
 struct timespec64 {
 	s64 tv_sec;
@@ -154,7 +174,7 @@ struct file {
 	unsigned int f_mode, f_flags;
 };
 struct fs_struct {
-	struct path pwd;
+	struct path root, pwd;
 };
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
@@ -227,7 +247,7 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 struct pt_regs {
-	unsigned long bx, cx, di, si, dx, r10, orig_ax;
+	unsigned long bx, cx, di, si, dx, r10, r8, orig_ax;
 };
 struct seq_file {
 	void *private;
@@ -238,6 +258,16 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+struct callback_head {
+	struct callback_head *next;
+};
+/* from 6.7 on, commit 0ede61d8589c: files are freed when they are closed, not after a grace period */
+struct file___freed_at_once {
+	struct callback_head f_task_work;
+};
+struct kmem_cache {
+	const char *name;
 };
 struct renamedata {
 	struct dentry *old_dentry, *new_dentry;

@@ -102,7 +102,7 @@ static uint32_t sources_of(const char *words)
 		{ "auto", SOURCES_ALL },
 		{ "trampolines",
 			SOURCE_TRACEPOINT | SOURCE_TRAMPOLINE | SOURCE_FANOTIFY | SOURCE_ASK },
-		{ "plain", SOURCE_TRACEPOINT | SOURCE_SYSCALL_EXIT | SOURCE_FANOTIFY | SOURCE_ASK },
+		{ "plain", SOURCE_TRACEPOINT | SOURCES_PLAIN | SOURCE_FANOTIFY | SOURCE_ASK },
 	};
 	uint32_t sources = 0;
 	size_t i;

@@ -22,9 +22,12 @@ enum source {
 	SOURCE_TRAMPOLINE = 2,	 /* LSM, fentry and fexit programs */
 	SOURCE_SYSCALL_EXIT = 4, /* without trampolines */
 	SOURCE_FANOTIFY = 8,
-	SOURCE_ASK = 16, /* fanotify's permission events */
+	SOURCE_ASK = 16,   /* fanotify's permission events */
+	SOURCE_FREE = 32,  /* without trampolines, from 6.7 on: what is done with is given back */
+	SOURCE_NAMES = 64, /* the same system calls, by the names that they are given */
 };
-#define SOURCES_ALL 0x1fu
+#define SOURCES_ALL 0x7fu
+#define SOURCES_PLAIN (SOURCE_SYSCALL_EXIT | SOURCE_NAMES | SOURCE_FREE)
 
 /* A row: an event from a source. Of the rows of one event the first whose source is there counts. */
 struct capability {

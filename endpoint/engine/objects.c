@@ -6,6 +6,8 @@
 #include "endpoint/engine/engine.h"
 #include "endpoint/engine/load.h"
 #include "ask.skel.h"
+#include "file-close.skel.h"
+#include "file-names.skel.h"
 #include "file-plain.skel.h"
 #include "file-trampoline.skel.h"
 #include "process.skel.h"

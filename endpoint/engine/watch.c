@@ -212,7 +212,7 @@ static void lose_sources(struct engine *engine, uint32_t failed)
 		engine->sources &= ~object_rows[i].source;
 		/* what it cannot, another one may, less well */
 		if (object_rows[i].source == SOURCE_TRAMPOLINE)
-			engine->sources |= engine->allowed & SOURCE_SYSCALL_EXIT;
+			engine->sources |= engine->allowed & SOURCES_PLAIN;
 	}
 }
 
@@ -256,7 +256,7 @@ int watch_begin(struct engine *engine, uint32_t sources, char problem[static 256
 		return r;
 	memcpy(problem, result.problem, 256);
 	if (result.has_trampolines && sources & SOURCE_TRAMPOLINE)
-		engine->sources &= ~SOURCE_SYSCALL_EXIT; /* all of it is told, and better */
+		engine->sources &= ~SOURCES_PLAIN; /* all of it is told, and better */
 	else
 		engine->sources &= ~SOURCE_TRAMPOLINE;
 	return result.status;
