@@ -97,8 +97,8 @@ void manager_tell_clients(struct esd *of)
 
 static void expect_text(const char *text, const char *wanted)
 {
-	if (!strstr(text, wanted))
-		fail_msg("no %s in %s", wanted, text);
+	if (!text || !strstr(text, wanted))
+		fail_msg("no %s in %s", wanted, text ? text : "nothing");
 }
 
 /* On the socket that came with the question, and then its end. */

@@ -374,6 +374,14 @@ int ask_watch_fd(struct ask *ask, int fd, uint32_t from)
 	return epoll_ctl(ask->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+static void clear_counts(struct ask_client *one)
+{
+	size_t i;
+
+	for (i = 0; i < ASK_COUNTS; i++)
+		atomic_store(&one->counts[i], 0);
+}
+
 static void add_client(struct ask *ask, const struct order *order)
 {
 	struct ask_client *one = &ask->clients[order->client];
@@ -381,6 +389,7 @@ static void add_client(struct ask *ask, const struct order *order)
 	uint64_t bits = 0;
 
 	drop_client(ask, order->client);
+	clear_counts(one); /* what the one before it left open was counted as over just now */
 	one->fd = order->fd;
 	one->pid_fd = order->pid_fd;
 	one->pid = order->pid;
@@ -473,8 +482,7 @@ int ask_add_client(struct ask *ask, uint32_t client, int32_t pid, int pid_fd, in
 	for (i = 0; i < 2; i++)
 		ask->settings.control->answer_ns[i][client] = ASK_DEADLINE_NS;
 	atomic_store(&ask->clients[client].miss, ASK_MISS_FAIL_OPEN);
-	for (i = 0; i < ASK_COUNTS; i++)
-		atomic_store(&ask->clients[client].counts[i], 0);
+	clear_counts(&ask->clients[client]);
 	add.fd = pair[0];
 	add.pid_fd = pid_fd >= 0 ? fcntl(pid_fd, F_DUPFD_CLOEXEC, 3) : -1;
 	add.number = ask->clients[client].added = ++ask->adds;
