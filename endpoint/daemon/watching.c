@@ -54,6 +54,7 @@ static int on_loaded(sd_event_source *source, int fd, uint32_t events, void *con
 	r = engine_loaded(esd->engine, on_watched, esd, problem);
 	if (r < 0 && r != -EAGAIN)
 		log_failure(LOG_ENDPOINT_SOURCE_LOST, NULL, r, "kernel", problem, NULL);
+	watching_changed(esd); /* who wanted it may have gone meanwhile */
 	r = watch_loading(esd);
 	return r < 0 ? sd_event_exit(esd->event, 1) : 0;
 }
