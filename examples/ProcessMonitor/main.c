@@ -17,12 +17,14 @@ static int status = 1;		 /* of the program */
 /* One line there, one line back. A copy that is being replaced hangs up; its successor answers. */
 static int ask(const char *question)
 {
+	const struct timeval patience = { .tv_sec = 10 }; /* with one that does not start */
 	char answer[256];
 	int fd, tries;
 
 	for (tries = 0; tries < 2 && ob_service_connect(SERVICE, &fd) == 0; tries++) {
 		ssize_t n = send(fd, question, strlen(question), MSG_NOSIGNAL);
 
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 		if (n > 0)
 			n = recv(fd, answer, sizeof answer, 0);
 		close(fd);
