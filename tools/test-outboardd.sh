@@ -78,6 +78,7 @@ says 1 "Disable is for root only; this is user 2001" as-user alice env \
 says 0 "$agent" as-user alice env OUTBOARD_ROOT="$OUTBOARD_ROOT" systemextensionsctl list
 says 0 "" outboardctl disable $agent
 says 0 "activated disabled|terminating" outboardctl list
+until_property "it has ended" $agent state '^activated_disabled$'
 says 0 "" outboardctl enable $agent
 until pid=$(running_pid $agent); do read -r -t 0.02 <> <(:); done
 
