@@ -94,7 +94,8 @@ int BPF_PROG(on_freed, unsigned long caller, void *object, const struct kmem_cac
 	if (!page || !file_is_told(file))
 		return 0;
 	/* as a mark of the kernels that it is true of */
-	if (!bpf_core_field_size(shape->f_task_work))
+	if (!bpf_core_field_size(shape->f_task_work) ||
+		!bpf_core_enum_value(enum dentry_flags, DCACHE_MOUNTED))
 		return 0;
 	scratch = begin(page, EVENT_CLOSE, ES_RECORD_FILE_BYTES);
 	if (!scratch)

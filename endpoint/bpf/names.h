@@ -150,13 +150,11 @@ static __always_inline void *next_child(struct dentry *folder, void *link)
 		: next;
 }
 
+/* The number is known from 6.14 on; older kernels, on which names are not found as they are here, load none. */
 static __always_inline bool is_mounted_on(struct dentry *dentry)
 {
-	u32 bit = 0x10000;
-
-	if (bpf_core_enum_value_exists(enum dentry_flags, DCACHE_MOUNTED))
-		bit = bpf_core_enum_value(enum dentry_flags, DCACHE_MOUNTED);
-	return BPF_CORE_READ(dentry, d_flags) & bit;
+	return BPF_CORE_READ(dentry, d_flags) &
+		bpf_core_enum_value(enum dentry_flags, DCACHE_MOUNTED);
 }
 
 /* Read to where the next is compared with it: zeros behind it. */
