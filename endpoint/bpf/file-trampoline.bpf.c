@@ -48,6 +48,23 @@ struct {
 	__type(value, u32);
 } marks_lost SEC(".maps");
 
+/*
+ * Which of @clients have not muted what it is done to: that alone is looked at before who acts is, whom
+ * nobody may ask for. Uses record.file and path.
+ */
+static __always_inline u64 wanting_target(
+	struct scratch *scratch, struct es_control *page, struct file *file, u64 clients)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct vfsmount *mount = BPF_CORE_READ(file, f_path.mnt);
+
+	if (!(clients & page->muting.target[scratch->record.event_type & (ES_EVENTS_MAX - 1)]))
+		return clients;
+	dentry_walk(&scratch->path, mount, dentry);
+	dentry_fill(&scratch->record.file, mount, dentry, scratch->path.flags);
+	return clients & ~mute_walked(scratch->index);
+}
+
 /* ---- open, and create by open ----------------------------------------------------------------- */
 
 static __always_inline int note_open(struct vfsmount *mount, struct file *file)
@@ -59,7 +76,9 @@ static __always_inline int note_open(struct vfsmount *mount, struct file *file)
 	if (!flags || mount_is_internal(mount))
 		return 0;
 	page = control_in_scope();
-	act = page ? act_new(page) : 0;
+	if (!page || !(wanting(page, EVENT_OPEN) | wanting(page, EVENT_CREATE)))
+		return 0;
+	act = act_new(page);
 	if (act) {
 		act->opened = (u64)file;
 		act->open_flags = flags;
@@ -91,31 +110,52 @@ static __always_inline u32 open_flags_of(struct file *file)
 	return flags;
 }
 
+/* One act may be two events, of which each has its own mutes. */
+static __always_inline void put_open(struct scratch *scratch, struct es_control *page,
+	struct file *file, u32 flags, u64 open, u64 create)
+{
+	struct known *of = put_actor(scratch, page);
+
+	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
+		BPF_CORE_READ(file, f_path.dentry));
+	if (create) {
+		scratch->record.value = DESTINATION_EXISTING_FILE;
+		scratch->record.detail = scratch->record.file.mode;
+		send(scratch, create);
+		scratch->record.event_type = EVENT_OPEN;
+		scratch->mute.actor_known = 0;
+		mute_actor(scratch, page, of);
+	}
+	scratch->record.value = fflag_of(flags);
+	scratch->record.detail = 0;
+	send(scratch, open);
+}
+
 static __always_inline int tell_open(struct file *file, u64 result)
 {
 	struct es_control *page = control_in_scope();
+	u64 key = (u64)file, open, create;
 	struct scratch *scratch;
-	u64 key = (u64)file;
-	bool created;
 	u32 flags;
 
 	if (!page)
 		return 0;
-	bpf_map_delete_elem(&marks, &key); /* of a file that was here before */
-	if ((s32)result != 0 || !file_is_told(file))
+	if (page->subscribed[EVENT_CLOSE])
+		bpf_map_delete_elem(&marks, &key); /* of a file that was here before */
+	open = wanting(page, EVENT_OPEN);
+	create = wanting(page, EVENT_CREATE);
+	if (!(open | create) || (s32)result != 0 || !file_is_told(file))
 		return 0;
 	flags = open_flags_of(file);
-	created = BPF_CORE_READ(file, f_mode) & FMODE_CREATED && !(flags & FLAG_TMPFILE) &&
-		page->subscribed[EVENT_CREATE];
-	if (!created && !page->subscribed[EVENT_OPEN])
+	if (!(BPF_CORE_READ(file, f_mode) & FMODE_CREATED) || flags & FLAG_TMPFILE)
+		create = 0;
+	if (!(open | create))
 		return 0;
-	scratch = begin(page, EVENT_CREATE, ES_RECORD_FILES_BYTES);
+	scratch = begin(page, create ? EVENT_CREATE : EVENT_OPEN, ES_RECORD_FILES_BYTES);
 	if (!scratch)
 		return 0;
-	put_actor(scratch, page);
-	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
-		BPF_CORE_READ(file, f_path.dentry));
-	tell_opened(scratch, page, created, flags);
+	if (create || wanting_target(scratch, page, file, open))
+		put_open(scratch, page, file, flags, open, create);
 	end(scratch);
 	return 0;
 }
@@ -157,7 +197,7 @@ static __always_inline void mark(struct file *file, u32 what)
 		return;
 	}
 	if (!is_content(file) || mount_is_internal(BPF_CORE_READ(file, f_path.mnt)) ||
-		!control_for(EVENT_CLOSE))
+		!control_of(EVENT_CLOSE))
 		return;
 	if (bpf_map_update_elem(&marks, &key, &what, BPF_NOEXIST) < 0) {
 		has = bpf_map_lookup_elem(&marks_lost, &zero);
@@ -213,24 +253,28 @@ static __always_inline u32 take_marks(struct file *file)
 SEC("fentry/__fput")
 int BPF_PROG(on_close, struct file *file)
 {
-	struct es_control *page = control_for(EVENT_CLOSE);
+	struct es_control *page = control_of(EVENT_CLOSE);
 	struct scratch *scratch;
+	u64 clients;
 	u32 what = 0;
 
 	if (!page)
 		return 0;
 	if (BPF_CORE_READ(file, f_mode) & FMODE_WRITE)
 		what = take_marks(file);
-	if (!file_is_told(file))
+	clients = wanting(page, EVENT_CLOSE);
+	if (!clients || !file_is_told(file))
 		return 0;
 	scratch = begin(page, EVENT_CLOSE, ES_RECORD_FILE_BYTES);
 	if (!scratch)
 		return 0;
-	put_actor(scratch, page);
-	put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET, BPF_CORE_READ(file, f_path.mnt),
-		BPF_CORE_READ(file, f_path.dentry));
-	scratch->record.detail = what;
-	send(scratch, page->subscribed[EVENT_CLOSE]);
+	if (wanting_target(scratch, page, file, clients)) {
+		put_actor(scratch, page);
+		put_dentry(scratch, &scratch->record.file, ES_BLOB_TARGET,
+			BPF_CORE_READ(file, f_path.mnt), BPF_CORE_READ(file, f_path.dentry));
+		scratch->record.detail = what;
+		send(scratch, clients);
+	}
 	end(scratch);
 	return 0;
 }

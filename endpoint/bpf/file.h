@@ -41,7 +41,16 @@ static __always_inline s32 fflag_of(u32 flags)
 		((flags + 1) & 3));
 }
 
+/* NULL: nobody wants to hear of it, or only who has muted the process that acts. */
 static __always_inline struct es_control *control_for(u32 event)
+{
+	struct es_control *page = control_in_scope();
+
+	return page && wanting(page, event) ? page : 0;
+}
+
+/* Of what one process leaves for another one to be told by, whoever is muted. */
+static __always_inline struct es_control *control_of(u32 event)
 {
 	struct es_control *page = control_in_scope();
 

@@ -4,6 +4,8 @@
  *
  *   wanting()    before a record is begun: who has subscribed, less those that are known to have muted
  *                this process or its executable. A look into what is kept of the process.
+ *   wanting_target() when there is nothing but the path of a file that is opened or closed: the same, of
+ *                that file. It is the walk that costs, so it is looked up each time.
  *   mute_actor() when the acting process stands in the record: the same, found out and kept.
  *   not_muted()  when the record is whole, in send(): who is to have it. For AUTH and NOTIFY alike, by
  *                what the record says and nothing else.
@@ -396,6 +398,25 @@ static __always_inline u64 mute_file(struct scratch *scratch, struct es_control 
 	if (!mute_is_path(page, file, bytes))
 		return 0;
 	return mute_path(scratch->index, mute_blob(scratch, blob), bytes - 1, ES_ROLE_TARGET);
+}
+
+/* The same, of what has just been walked, while nothing but that and the event stands in the record. */
+__attribute__((noinline)) u64 mute_walked(u32 index)
+{
+	struct scratch *scratch = mute_scratch(index);
+	struct es_control *page = mute_page();
+	u64 inverted, found = 0;
+	u32 event, bytes;
+
+	if (!scratch || !page)
+		return 0;
+	event = scratch->record.event_type & (ES_EVENTS_MAX - 1);
+	bytes = scratch->path.bytes & (ES_BLOB_BYTES - 1);
+	inverted = page->muting.inverted[ES_INVERT_TARGET];
+	if (mute_is_path(page, &scratch->record.file, bytes))
+		found = mute_path(
+			index, MUTE_PATH_TEXT + ES_BLOB_BYTES - bytes, bytes - 1, ES_ROLE_TARGET);
+	return (found ^ inverted) & page->muting.target[event];
 }
 
 /* Clients that leave out what is done to these targets: all muted; inverted: none of them is. */
