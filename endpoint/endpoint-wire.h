@@ -40,8 +40,11 @@ enum {
 struct endpoint_new {
 	uint32_t ring_bytes; /* power of two, 64 KiB to 64 MiB; 0: 1 MiB */
 	uint32_t record_version;
+	uint32_t flags; /* ENDPOINT_NEW_* */
+	uint32_t reserved;
 };
-static_assert(sizeof(struct endpoint_new) == 8, "wire");
+static_assert(sizeof(struct endpoint_new) == 16, "wire");
+#define ENDPOINT_NEW_DESCENDANTS 0x1u /* of the caller and its descendants alone */
 
 struct endpoint_set {
 	uint64_t events[ES_EVENTS_MAX / 64];

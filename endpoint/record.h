@@ -212,7 +212,12 @@ struct es_control {
 	uint64_t unasked;      /* program: execs that nobody could be asked about */
 	/* an execve from that number on that nobody could be asked about is killed; 0: it runs */
 	uint64_t must_ask_from;
-	uint64_t exchanged; /* program: those that were killed, not being what was allowed */
+	uint64_t exchanged;  /* program: those that were killed, not being what was allowed */
+	uint64_t descending; /* clients of descendants: a bit a client */
+	/* what adopt() looks for: who descends from this process, for which client; pid 0: nobody does */
+	uint64_t adopt_client;
+	uint32_t adopt_pid;
+	uint32_t adopted; /* program: how many were found that were not known to */
 };
 
 /* Of each client, written by the program. */

@@ -28,6 +28,11 @@ int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_byte
 	return ret_fds[CLIENT_RING] < 0 || ret_fds[CLIENT_WAKE] < 0 ? -errno : 0;
 }
 
+int engine_descend(struct engine *engine, uint32_t client, int32_t pid)
+{
+	return 0;
+}
+
 void engine_set_deadlines(
 	struct engine *engine, uint32_t client, const struct endpoint_deadlines *deadlines)
 {

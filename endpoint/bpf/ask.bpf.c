@@ -388,6 +388,11 @@ static __always_inline void describe_file(struct scratch *scratch, struct es_ask
 
 	if (of && of->ours)
 		return; /* the broker's own worker, for which it would have to wait itself */
+	/* of itself a client of descendants is told, and not asked */
+	ask->clients &= ~page->descending | (of ? of->family | (ask->question ? 0 : of->heads) : 0);
+	/* its answers are for its own tree, and those of others not for it */
+	if (ask->clients & page->descending)
+		ask->use_cache = 0;
 	put_process(
 		scratch, &record->process, ES_BLOB_EXECUTABLE, ES_BLOB_SIGNING_ID, task, of, page);
 	if (is_execs(ask->event))

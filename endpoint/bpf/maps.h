@@ -122,6 +122,8 @@ struct known {
 	u32 path_bytes;	   /* NUL included; above KNOWN_PATH_BYTES it is in long_paths */
 	u32 signing_bytes; /* NUL included */
 	u32 ours;	   /* the broker has started it, for itself */
+	u64 heads,
+		family; /* clients of descendants that it is, and that it descends from: a bit each */
 	char path[KNOWN_PATH_BYTES];
 	char signing_id[KNOWN_SIGNING_BYTES];
 	struct verdict verdicts[VERDICTS];
@@ -159,6 +161,7 @@ struct mute_work {
 	u64 word, ends; /* ends: the highest bit of each byte of word with which a prefix may end */
 	u64 found, some;
 	u64 actor; /* clients that have muted who acts */
+	u64 tree;  /* clients of descendants that are told of who acts */
 	u32 actor_known, looked;
 };
 

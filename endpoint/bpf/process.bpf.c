@@ -6,6 +6,7 @@
  * tp_btf/sched_process_exec   the new image is complete, its first instruction has not run: who, which
  *                             program, arguments and environment from its memory. One an execve.
  * tp_btf/sched_process_fork   threads are passed over. What is known of the parent is copied.
+ * iter/task                   who descends from whom: see adopt(). Children have it from their parent.
  * tp_btf/sched_process_exit   one a process: the flag in the leader's storage decides between two
  *                             last threads that both see signal->live at 0. When a thread execs, the
  *                             leader ends first, and hands on what is known to the one that goes on.
@@ -241,6 +242,8 @@ static __always_inline struct known *inherit(struct scratch *scratch, struct tas
 		return mine;
 	bpf_probe_read_kernel(mine, sizeof *mine, of);
 	mine->exited = 0;
+	mine->family |= mine->heads;
+	mine->heads = 0;
 	if (page->muting.processes)
 		mute_forget_verdicts(mine); /* the child is not */
 	mine->original_ppid = number_of(BPF_CORE_READ(parent->signal, pids[PIDTYPE_TGID]), page);
@@ -410,5 +413,66 @@ int BPF_PROG(probe_function)
 SEC("?lsm/path_rmdir")
 int BPF_PROG(probe_hook)
 {
+	return 0;
+}
+
+/* ---- who descends from whom ------------------------------------------------------------------- */
+
+#define ANCESTORS_LOOKED_AT 256
+
+struct ancestors {
+	struct es_control *page;
+	struct task_struct *at;
+	u32 above; /* how many generations */
+	u32 found;
+};
+
+static long look_above(u32 index, struct ancestors *walk)
+{
+	struct task_struct *at = walk->at;
+	struct pid *pid = BPF_CORE_READ(at, signal, pids[PIDTYPE_TGID]);
+	struct task_struct *parent = BPF_CORE_READ(at, real_parent, group_leader);
+
+	walk->above = index;
+	walk->found = pid && (u32)number_of(pid, walk->page) == walk->page->adopt_pid;
+	if (walk->found || !parent || parent == at)
+		return 1;
+	walk->at = parent;
+	return 0;
+}
+
+/* The daemon runs it over all tasks: who is there already when a client of descendants comes, or goes. */
+SEC("iter/task")
+int adopt(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	struct ancestors walk = {};
+	struct known *of;
+	u32 zero = 0;
+	u64 client;
+
+	walk.page = bpf_map_lookup_elem(&control, &zero);
+	if (!task || !walk.page || task->pid != task->tgid)
+		return 0;
+	client = walk.page->adopt_client;
+	walk.at = BPF_CORE_READ(task, group_leader);
+	if (walk.page->adopt_pid)
+		bpf_loop(ANCESTORS_LOOKED_AT, look_above, &walk, 0);
+	if (!walk.found) {
+		of = bpf_task_storage_get(&known, task, 0, 0);
+		if (of && (of->heads | of->family) & client) {
+			__sync_fetch_and_and(&of->heads, ~client);
+			__sync_fetch_and_and(&of->family, ~client);
+		}
+		return 0;
+	}
+	of = bpf_task_storage_get(&known, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!of || (walk.above ? of->family : of->heads) & client)
+		return 0;
+	if (walk.above)
+		__sync_fetch_and_or(&of->family, client);
+	else
+		__sync_fetch_and_or(&of->heads, client);
+	walk.page->adopted++;
 	return 0;
 }

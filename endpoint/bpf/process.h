@@ -184,6 +184,8 @@ static __always_inline void put_process(struct scratch *scratch, struct es_recor
 	process_fill(ret, task, of, page);
 	if (!of)
 		return;
+	if (path_blob == ES_BLOB_EXECUTABLE) /* who acts */
+		scratch->mute.tree = of->family | of->heads;
 	if (of->path_bytes <= KNOWN_PATH_BYTES) {
 		put(scratch, path_blob, of->path, of->path_bytes);
 	} else {

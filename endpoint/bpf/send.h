@@ -65,6 +65,7 @@ static __always_inline struct scratch *begin(struct es_control *page, u32 event,
 	record->time = bpf_ktime_get_ns();
 	record->thread_id = (u32)bpf_get_current_pid_tgid();
 	scratch->mute.actor_known = 0;
+	scratch->mute.tree = 0;
 	return scratch;
 }
 
@@ -195,13 +196,15 @@ static long send_one(u32 index, struct sending *sending)
 	return 0;
 }
 
-/* Which of @clients have it: those that have muted it have not. */
+/* Which of @clients have it: those that have muted it have not, nor those of another tree. */
 static __always_inline u64 send(struct scratch *scratch, u64 clients)
 {
 	u32 zero = 0, event = scratch->record.event_type & (ES_EVENTS_MAX - 1);
 	struct es_control *page = bpf_map_lookup_elem(&control, &zero);
 	struct sending sending = { .scratch = scratch };
 
+	if (page)
+		clients &= ~page->descending | scratch->mute.tree;
 	if (page && clients & (page->muting.actor[event] | page->muting.target[event]))
 		clients = not_muted(scratch->index, clients);
 	if (!clients)

@@ -188,13 +188,31 @@ static void describe(const struct esd *esd, struct endpoint_ring *ret)
 }
 
 /* Who an extension is, the manager has said; who came by itself has proved it. */
+static pid_t pid_of(const struct connection *connection)
+{
+	return connection->handed ? connection->child_pid : connection->peer.pid;
+}
+
 static int add_to_engine(struct connection *connection, int slot, uint32_t ring_bytes, int *ret_fds)
 {
-	pid_t pid = connection->handed ? connection->child_pid : connection->peer.pid;
+	pid_t pid = pid_of(connection);
 	_cleanup_fd_ int pid_fd = process_pidfd(pid);
 
 	return engine_add_client(connection->esd->engine, (uint32_t)slot, ring_bytes, pid,
 		pid_fd < 0 ? -1 : pid_fd, ret_fds);
+}
+
+static int descend(struct connection *connection, int slot, const int *fds)
+{
+	struct engine *engine = connection->esd->engine;
+	int i, r = engine_descend(engine, (uint32_t)slot, pid_of(connection));
+
+	if (r == 0)
+		return 0;
+	engine_drop_client(engine, (uint32_t)slot);
+	for (i = 0; i < CLIENT_FDS; i++)
+		fd_close(fds[i]);
+	return r;
 }
 
 static int on_new(void *context, struct wire_packet *packet)
@@ -212,11 +230,14 @@ static int on_new(void *context, struct wire_packet *packet)
 	if (slot < 0)
 		return refuse(connection, RESULT_TOO_MANY, RULE_ENDPOINT_TOO_MANY,
 			"64 clients are there already");
-	if (new->record_version != ES_RECORD_VERSION || ring.ring_bytes < ENDPOINT_RING_BYTES_MIN ||
+	if (new->record_version != ES_RECORD_VERSION || new->flags & ~ENDPOINT_NEW_DESCENDANTS ||
+		ring.ring_bytes < ENDPOINT_RING_BYTES_MIN ||
 		ring.ring_bytes > ENDPOINT_RING_BYTES_MAX)
 		return refuse(connection, RESULT_INVALID, RULE_ENDPOINT_INTERNAL,
 			"the library is of another version, or the ring of no size that is allowed");
 	r = add_to_engine(connection, slot, ring.ring_bytes, fds);
+	if (r == 0 && new->flags & ENDPOINT_NEW_DESCENDANTS)
+		r = descend(connection, slot, fds);
 	if (r < 0)
 		return refuse(connection, RESULT_INTERNAL, RULE_ENDPOINT_INTERNAL, strerror(-r));
 	describe(esd, &ring);

@@ -67,7 +67,8 @@ static void after_telling(struct ask *ask, struct question *question)
 	question->asked = question->waiting = asking->told;
 	question->answered = asking->told || asking->cached;
 	question->no_cache = asking->file_is_written || asking->dropped ||
-		asking->key.actor_inode == 0 || !asking->told;
+		asking->key.actor_inode == 0 || !asking->told ||
+		asking->told & ask->settings.control->descending;
 	if (asking->cached)
 		denied = asking->verdict.denied ||
 			(question->event == EVENT_OPEN && question->value & ~asking->verdict.flags);
@@ -107,8 +108,11 @@ static void set_question(struct ask *ask, struct question *question, uint32_t ev
 
 void ask_overflow(struct ask *ask, int fd, uint32_t event)
 {
-	fanotify_answer(
-		ask, fd, ask->settings.fail_closed || miss_denies(ask, clients_of(ask, event)));
+	fanotify_answer(ask, fd,
+		ask->settings.fail_closed ||
+			/* whose tree it is of is not known */
+			miss_denies(
+				ask, clients_of(ask, event) & ~ask->settings.control->descending));
 }
 
 static void on_open(struct ask *ask, int fd, uint32_t thread)

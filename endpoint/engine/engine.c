@@ -18,6 +18,8 @@
 #include "endpoint/engine/engine-internal.h"
 #include "endpoint/engine/mute.h"
 
+#define ADOPT_ROUNDS 8u
+
 uint32_t engine_sources(const struct engine *engine)
 {
 	return engine->sources;
@@ -131,9 +133,41 @@ int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_byte
 	return 0;
 }
 
+/*
+ * Each task that is there is looked at, until none is new: what is forked meanwhile may be of one that
+ * was not looked at yet. @pid 0: nobody descends any more.
+ */
+static int adopt(struct engine *engine, uint32_t client, int32_t pid)
+{
+	struct es_control *control = engine->control;
+	uint32_t before, rounds = 0;
+	int r;
+
+	control->adopt_client = 1ull << client;
+	control->adopt_pid = (uint32_t)pid;
+	do {
+		before = __atomic_load_n(&control->adopted, __ATOMIC_RELAXED);
+		r = bpf_iterate_task(engine->loaded.programs[PROGRAM_adopt], 0);
+		rounds++;
+	} while (r == 0 && rounds < ADOPT_ROUNDS &&
+		(rounds < 2 || __atomic_load_n(&control->adopted, __ATOMIC_RELAXED) != before));
+	return r;
+}
+
+int engine_descend(struct engine *engine, uint32_t client, int32_t pid)
+{
+	__atomic_fetch_or(&engine->control->descending, 1ull << client, __ATOMIC_RELAXED);
+	return adopt(engine, client, pid);
+}
+
 void engine_drop_client(struct engine *engine, uint32_t client)
 {
 	watch_forget(engine, client);
+	if (engine->control->descending & 1ull << client) {
+		adopt(engine, client, 0);
+		__atomic_fetch_and(
+			&engine->control->descending, ~(1ull << client), __ATOMIC_RELAXED);
+	}
 	mutes_drop(engine->mutes, client);
 	if (engine->ring_bytes[client] == 0)
 		return;

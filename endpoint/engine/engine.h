@@ -71,6 +71,8 @@ enum { CLIENT_RING, CLIENT_WAKE, CLIENT_ANSWERS, CLIENT_FDS };
 int engine_add_client(struct engine *engine, uint32_t client, uint32_t ring_bytes, int32_t pid,
 	int pid_fd, int ret_fds[static CLIENT_FDS]);
 void engine_drop_client(struct engine *engine, uint32_t client);
+/* From now on the client is told of the process @pid and its descendants, and of nobody else. 0 or -errno. */
+int engine_descend(struct engine *engine, uint32_t client, int32_t pid);
 /*
  * Exactly @events: what is not among them is over when this returns; the others from its return on, or if
  * their programs have to be loaded or attached first, -EINPROGRESS: then @engine_loaded() says when. On

@@ -179,31 +179,42 @@ static bool has_deadline(es_event_type_t event)
 	return event == ES_EVENT_TYPE_AUTH_EXEC || event == ES_EVENT_TYPE_AUTH_OPEN;
 }
 
+/* Lock held. */
+static es_return_t check_deadlines(es_client_t *client, const char *call,
+	const es_event_type_t *events, uint32_t event_count, uint32_t milliseconds, uint32_t least)
+{
+	uint32_t i;
+
+	if (milliseconds < least || milliseconds > ENDPOINT_DEADLINE_MS)
+		return client_fail(
+			client, RULE_ENDPOINT_CALL, call, "a deadline is 1 to 15000 milliseconds");
+	for (i = 0; i < event_count; i++)
+		if (!has_deadline(events[i]))
+			return client_fail(client, RULE_ENDPOINT_CALL, call,
+				"only AUTH_EXEC and AUTH_OPEN are asked in this version");
+	return ES_RETURN_SUCCESS;
+}
+
 ob_export es_return_t es_set_deadline_max_milliseconds(es_client_t *client,
 	const es_event_type_t *events, uint32_t event_count, uint32_t milliseconds)
 {
 	struct endpoint_deadlines deadlines;
-	es_return_t result = ES_RETURN_SUCCESS;
+	es_return_t result;
 	uint32_t i;
 
 	if (!client || client->pid != getpid() || (!events && event_count))
 		return ES_RETURN_ERROR;
 	pthread_mutex_lock(&client->lock);
+	result = check_deadlines(
+		client, "es_set_deadline_max_milliseconds()", events, event_count, milliseconds, 1);
 	deadlines = client->deadlines;
-	if (milliseconds == 0 || milliseconds > ENDPOINT_DEADLINE_MS)
-		result = client_fail(client, RULE_ENDPOINT_CALL,
-			"es_set_deadline_max_milliseconds()",
-			"a deadline is 1 to 15000 milliseconds");
-	for (i = 0; i < event_count && result == ES_RETURN_SUCCESS; i++) {
-		if (has_deadline(events[i]))
-			deadlines.milliseconds[events[i]] = milliseconds;
-		else
-			result = client_fail(client, RULE_ENDPOINT_CALL,
-				"es_set_deadline_max_milliseconds()",
-				"only AUTH_EXEC and AUTH_OPEN are asked in this version");
-	}
+	for (i = 0; i < event_count && result == ES_RETURN_SUCCESS; i++)
+		deadlines.milliseconds[events[i]] = milliseconds;
 	if (result == ES_RETURN_SUCCESS)
 		result = put_deadlines(client, &deadlines);
+	for (i = 0; i < event_count && result == ES_RETURN_SUCCESS; i++)
+		if (client->shortest_ms[events[i]] > milliseconds)
+			client->shortest_ms[events[i]] = milliseconds;
 	pthread_mutex_unlock(&client->lock);
 	return result;
 }
@@ -217,4 +228,54 @@ ob_export es_return_t es_get_deadline_max_milliseconds(
 	*milliseconds = client->deadlines.milliseconds[event];
 	pthread_mutex_unlock(&client->lock);
 	return ES_RETURN_SUCCESS;
+}
+
+/* Lock held. */
+static es_return_t check_kind(es_client_t *client, const char *call)
+{
+	if (client->kind == CLIENT_OF_DESCENDANTS)
+		return ES_RETURN_SUCCESS;
+	return client_fail(client, RULE_ENDPOINT_CALL, call,
+		"only a client of descendants has a shortest deadline");
+}
+
+ob_export es_return_t es_set_deadline_min_milliseconds(es_client_t *client,
+	const es_event_type_t *events, uint32_t event_count, uint32_t milliseconds)
+{
+	static const char call[] = "es_set_deadline_min_milliseconds()";
+	struct endpoint_deadlines deadlines;
+	es_return_t result;
+	uint32_t i;
+
+	if (!client || client->pid != getpid() || (!events && event_count))
+		return ES_RETURN_ERROR;
+	pthread_mutex_lock(&client->lock);
+	result = check_kind(client, call);
+	if (result == ES_RETURN_SUCCESS)
+		result = check_deadlines(client, call, events, event_count, milliseconds, 0);
+	deadlines = client->deadlines;
+	for (i = 0; i < event_count && result == ES_RETURN_SUCCESS; i++)
+		if (deadlines.milliseconds[events[i]] < milliseconds)
+			deadlines.milliseconds[events[i]] = milliseconds;
+	if (result == ES_RETURN_SUCCESS)
+		result = put_deadlines(client, &deadlines);
+	for (i = 0; i < event_count && result == ES_RETURN_SUCCESS; i++)
+		client->shortest_ms[events[i]] = milliseconds;
+	pthread_mutex_unlock(&client->lock);
+	return result;
+}
+
+ob_export es_return_t es_get_deadline_min_milliseconds(
+	es_client_t *client, es_event_type_t event, uint32_t *milliseconds)
+{
+	es_return_t result;
+
+	if (!client || client->pid != getpid() || !milliseconds || !has_deadline(event))
+		return ES_RETURN_ERROR;
+	pthread_mutex_lock(&client->lock);
+	result = check_kind(client, "es_get_deadline_min_milliseconds()");
+	if (result == ES_RETURN_SUCCESS)
+		*milliseconds = client->shortest_ms[event];
+	pthread_mutex_unlock(&client->lock);
+	return result;
 }

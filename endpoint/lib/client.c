@@ -147,8 +147,8 @@ static es_new_client_result_t fail_errno(es_client_t *client, int r)
 		&error);
 }
 
-static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, void *context,
-	void *block, ob_es_handler_function_t handler)
+static es_new_client_result_t new_client(es_client_t **ret, enum client_kind kind,
+	ob_queue_t *queue, void *context, void *block, ob_es_handler_function_t handler)
 {
 	es_new_client_result_t result = ES_NEW_CLIENT_RESULT_ERR_INTERNAL;
 	struct wire_error error;
@@ -165,6 +165,7 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 		return fail_errno(NULL, -ENOMEM);
 	}
 	*client = (es_client_t){ .pid = getpid(),
+		.kind = kind,
 		.fd = -1,
 		.answer_fd = -1,
 		.ring = RING_NONE,
@@ -202,13 +203,14 @@ static es_new_client_result_t new_client(es_client_t **ret, ob_queue_t *queue, v
 ob_export es_new_client_result_t es_new_client_f(
 	es_client_t **ret, void *context, ob_es_handler_function_t handler)
 {
-	return new_client(ret, NULL, context, NULL, handler);
+	return new_client(ret, CLIENT_OF_ALL, NULL, context, NULL, handler);
 }
 
 ob_export es_new_client_result_t ob_es_new_client_on_queue_f(
 	es_client_t **ret, ob_queue_t *queue, void *context, ob_es_handler_function_t handler)
 {
-	return queue ? new_client(ret, queue, context, NULL, handler) : fail_errno(NULL, -EINVAL);
+	return queue ? new_client(ret, CLIENT_OF_ALL, queue, context, NULL, handler)
+		     : fail_errno(NULL, -EINVAL);
 }
 
 static void call_block(es_client_t *client, const es_message_t *message, void *block)
@@ -217,15 +219,33 @@ static void call_block(es_client_t *client, const es_message_t *message, void *b
 	(block, client, message);
 }
 
-/* Declared with a block where the compiler has them: to this one a block is a pointer. */
-es_new_client_result_t es_new_client(es_client_t **ret, void *block);
-ob_export es_new_client_result_t es_new_client(es_client_t **ret, void *block)
+static es_new_client_result_t new_block_client(
+	es_client_t **ret, enum client_kind kind, void *block)
 {
 	void *copy = block ? block_copy(block) : NULL;
 
 	if (!copy)
 		return fail_errno(NULL, block ? -ENOMEM : -EINVAL);
-	return new_client(ret, NULL, copy, copy, call_block);
+	return new_client(ret, kind, NULL, copy, copy, call_block);
+}
+
+/* Declared with a block where the compiler has them: to this one a block is a pointer. */
+es_new_client_result_t es_new_client(es_client_t **ret, void *block);
+ob_export es_new_client_result_t es_new_client(es_client_t **ret, void *block)
+{
+	return new_block_client(ret, CLIENT_OF_ALL, block);
+}
+
+ob_export es_new_client_result_t es_new_descendants_client_f(
+	es_client_t **ret, void *context, ob_es_handler_function_t handler)
+{
+	return new_client(ret, CLIENT_OF_DESCENDANTS, NULL, context, NULL, handler);
+}
+
+es_new_client_result_t es_new_descendants_client(es_client_t **ret, void *block);
+ob_export es_new_client_result_t es_new_descendants_client(es_client_t **ret, void *block)
+{
+	return new_block_client(ret, CLIENT_OF_DESCENDANTS, block);
 }
 
 ob_export ob_error_t *ob_es_copy_new_client_error(void)

@@ -125,7 +125,8 @@ static int take_ring(
 static int begin(es_client_t *client, es_new_client_result_t *ret_result, struct wire_error *error)
 {
 	const struct wire_hello hello = { .protocol = WIRE_PROTOCOL };
-	const struct endpoint_new new = { .record_version = ES_RECORD_VERSION };
+	const struct endpoint_new new = { .record_version = ES_RECORD_VERSION,
+		.flags = client->kind == CLIENT_OF_DESCENDANTS ? ENDPOINT_NEW_DESCENDANTS : 0 };
 	int r, tries = 0;
 
 	set_patience(client, START_SECONDS);

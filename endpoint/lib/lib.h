@@ -85,7 +85,10 @@ void box_fill_file(
 void box_fill_process(struct box *box, struct box_process *ret,
 	const struct es_record_process *process, enum es_blob path, enum es_blob signing_id);
 
+enum client_kind { CLIENT_OF_ALL, CLIENT_OF_DESCENDANTS };
+
 struct es_client_s {
+	enum client_kind kind;
 	pid_t pid; /* after fork() the client is another process' */
 	pthread_mutex_t lock;
 	ob_queue_t *queue, *own_queue;
@@ -114,6 +117,7 @@ struct es_client_s {
 	pthread_mutex_t answer_lock; /* the socket for answers, and whose turn it is */
 	int answer_fd;
 	struct endpoint_deadlines deadlines;
+	uint32_t shortest_ms[2]; /* of a client of descendants: no deadline is set below that */
 	ob_error_t *last_error;
 	struct wire_packet packet;
 };

@@ -361,32 +361,50 @@ es_return_t es_sync_client_f(es_client_t *client, void *context, void (*function
 es_return_t es_sync_client(es_client_t *client, void (^block)(void));
 #endif
 
-/*
- * What follows is Apple's API for what this version does not do: follow the descendants of one process
- * alone. Each call fails with the result that is named, does nothing, leaves its out parameters alone,
- * and ob_es_client_copy_last_error() says so: rule endpoint.call-unsupported. All: any thread, since 0.1.
- */
-
-/* The shortest deadline is for clients of descendants alone: ES_RETURN_ERROR. macOS 27.0. */
-/** es_set_deadline_min_milliseconds() - the shortest */
-es_return_t es_set_deadline_min_milliseconds(es_client_t *client, const es_event_type_t *events,
-	uint32_t event_count, uint32_t milliseconds);
-/** es_get_deadline_min_milliseconds() - how long that is */
-es_return_t es_get_deadline_min_milliseconds(
-	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
-
 /**
- * es_new_descendants_client_f() - a client of the caller and its descendants alone
+ * es_new_descendants_client_f() - become a client of the caller's descendants alone
+ * @ret, @context, @handler: as es_new_client_f()
  *
- * Errors:  ES_NEW_CLIENT_RESULT_ERR_INTERNAL; ob_es_copy_new_client_error() says why
+ * Told of what the calling process does (NOTIFY), and told of and asked about (NOTIFY, AUTH) what its
+ * descendants do: those that are there, those that come, and theirs. Who descends from it does so for
+ * good, also when its parent has ended; but of those that are there at this call, and when outboard-esd
+ * is replaced, only those whose parents are. Of all others it hears nothing, whatever it subscribes to.
+ *
+ * Its answers are remembered for nobody, `cache` or not, and what others have answered does not count
+ * for it. The caller is root and entitled as for es_new_client_f(), other than on macOS: whoever may
+ * hold a set-user-ID program has to be.
+ *
+ * Errors:  as es_new_client_f()
+ * Threads: any
+ * Since:   0.1
  * Source:  es_new_descendants_client, macOS 27.0
  */
 es_new_client_result_t es_new_descendants_client_f(
 	es_client_t **ret, void *context, ob_es_handler_function_t handler);
 #ifdef __BLOCKS__
-/** es_new_descendants_client() - the same with a block, which is not copied either */
+/** es_new_descendants_client() - the same with a block, copied; any thread, since 0.1 */
 es_new_client_result_t es_new_descendants_client(es_client_t **ret, es_handler_block_t handler);
 #endif
+
+/**
+ * es_set_deadline_min_milliseconds() - below which no deadline shall lie, of some AUTH events
+ * @client:       one of descendants
+ * @milliseconds: 0, which is what is set if nothing else is, to 15000
+ *
+ * A longest deadline that is shorter is set to the same, and the other way round. Nothing else shortens
+ * a deadline here.
+ *
+ * Errors:  ES_RETURN_ERROR NULL, after fork(2), another kind of client, out of range, or an event that is
+ *          not asked about; nothing is set then
+ * Threads: any
+ * Since:   0.1
+ * Source:  es_set_deadline_min_milliseconds, macOS 27.0
+ */
+es_return_t es_set_deadline_min_milliseconds(es_client_t *client, const es_event_type_t *events,
+	uint32_t event_count, uint32_t milliseconds);
+/** es_get_deadline_min_milliseconds() - how long that is; fails as the other; any thread, since 0.1 */
+es_return_t es_get_deadline_min_milliseconds(
+	es_client_t *client, es_event_type_t event, uint32_t *milliseconds);
 
 #ifdef __cplusplus
 }
