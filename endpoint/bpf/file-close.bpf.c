@@ -12,7 +12,8 @@
  * seen by the name having no inode, or another one, and what is gone then is not told.
  * Not covered: whether it was written to, or mapped.
  *
- * Until 6.6 (commit 0ede61d8589c) a file was given back later, by another thread: there this does not load.
+ * Until 6.6 (commit 0ede61d8589c) a file was given back later, by another thread, and on 6.12 the links of one
+ * that had no name were not what they are: before 6.14 this does not load.
  */
 #include "endpoint/bpf/kernel.h"
 #include <bpf/bpf_helpers.h>

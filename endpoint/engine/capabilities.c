@@ -40,38 +40,38 @@ static const struct capability capabilities[] = {
 		"modified: write calls through this open file, or an attempt at one; "
 		"was_mapped_writable: through this open file; those of a process that ends come "
 		"after its EXIT" },
-	{ 12, SOURCE_FREE, "tracepoint kmem_cache_free",
+	{ 12, SOURCE_FREE, "tracepoint kmem_cache_free, Linux 6.14",
 		"modified: it was open for writing; was_mapped_writable is never set; of a file that "
 		"has no name any more, size, blocks and times are not told; those of a process that "
 		"ends come after its EXIT" },
 	{ 13, SOURCE_TRAMPOLINE, "fexit vfs_create, mkdir, mknod, symlink, link, open",
 		"a hard link is a CREATE; what nfsd or ksmbd does for others is not told" },
-	{ 13, SOURCE_NAMES, "tracepoint sys_exit",
+	{ 13, SOURCE_NAMES, "tracepoint sys_exit, Linux 6.14",
 		"io_uring, 32-bit programs and the sockets of bind() are not told; of mkdir, mknod, "
 		"symlink and link " BY_NAME },
 	{ 15, SOURCE_TRACEPOINT, "tracepoint sched_process_exit",
 		"of a process that did nothing since outboard-esd began, the executable is not known" },
 	{ 22, SOURCE_TRAMPOLINE, "fexit path_mount, do_move_mount",
 		"automounts and propagated copies are not told; no numbers of blocks and files" },
-	{ 22, SOURCE_NAMES, "tracepoint sys_exit",
+	{ 22, SOURCE_NAMES, "tracepoint sys_exit, Linux 6.14",
 		"32-bit programs, automounts and propagated copies are not told; no numbers of "
 		"blocks and files; " BY_NAME },
 	{ 23, SOURCE_TRAMPOLINE, "fexit path_umount",
 		"what goes with a mount namespace or with a mount above it is not told; "
 		"no numbers of blocks and files" },
-	{ 23, SOURCE_NAMES, "tracepoint sys_exit",
+	{ 23, SOURCE_NAMES, "tracepoint sys_exit, Linux 6.14",
 		"32-bit programs, and what goes with a mount namespace or with a mount above it, are "
 		"not told; no numbers of blocks and files; " BY_NAME },
 	{ 25, SOURCE_TRAMPOLINE, "fexit vfs_rename",
 		"an exchange is two; what nfsd or ksmbd does for others is not told" },
-	{ 25, SOURCE_NAMES, "tracepoint sys_exit",
+	{ 25, SOURCE_NAMES, "tracepoint sys_exit, Linux 6.14",
 		"an exchange is two; one between two names of one file, which does nothing, is told; "
 		"io_uring and 32-bit programs are not; a file that is replaced is told if the kernel "
 		"had its name at hand; " BY_NAME },
 	{ 31, SOURCE_TRACEPOINT, "tracepoint signal_generate", NULL },
 	{ 32, SOURCE_TRAMPOLINE, "fexit vfs_unlink, rmdir",
 		"what nfsd or ksmbd does for others is not told" },
-	{ 32, SOURCE_NAMES, "tracepoint sys_exit",
+	{ 32, SOURCE_NAMES, "tracepoint sys_exit, Linux 6.14",
 		"io_uring and 32-bit programs are not told; " BY_NAME },
 };
 
