@@ -202,8 +202,9 @@ static void scribbles(void)
 	struct raw raw;
 	unsigned n = test_size(200, 5000);
 
-	begin_client(&raw, PROCESSES | BIT(AUTH_EXEC));
-	raw_deadline(&raw, 20, ENDPOINT_MISS_FAIL_OPEN);
+	begin_client(&raw, PROCESSES);
+	raw_deadline(&raw, 20, ENDPOINT_MISS_FAIL_OPEN); /* before it is asked: it never answers */
+	raw_subscribe(&raw, PROCESSES | BIT(AUTH_EXEC));
 	for (;;) {
 		struct endpoint_counters counters = count(&raw);
 		int i;
