@@ -226,9 +226,9 @@ static bool is_more(const struct census *now, const struct census *before)
 	return false;
 }
 
+/* A sanitizer's runtime keeps for a while what is freed, and says itself what is not. */
 #ifdef __SANITIZE_ADDRESS__
-#define COUNTS_MEMORY \
-	false /* its runtime keeps for a while what is freed, and says itself what is not */
+#define COUNTS_MEMORY false
 #else
 #define COUNTS_MEMORY true
 #endif
