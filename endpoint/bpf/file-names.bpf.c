@@ -255,19 +255,18 @@ static __always_inline void note_renamed(
 	act->call = call;
 }
 
+static __always_inline struct es_control *control_of_rename(u64 call)
+{
+	return is_rename(call) && !is_compat() ? control_for(EVENT_RENAME) : 0;
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(before_renamed, struct pt_regs *regs, long call)
 {
-	struct given *from, *to;
-	struct es_control *page;
-	struct act *act;
+	struct es_control *page = control_of_rename(call);
+	struct given *from = page ? name_number(0) : 0, *to = page ? name_number(1) : 0;
+	struct act *act = from && to ? act_new(page) : 0;
 
-	if (!is_rename(call))
-		return 0;
-	page = control_for(EVENT_RENAME);
-	from = name_number(0);
-	to = name_number(1);
-	act = page && from && to && !is_compat() ? act_new(page) : 0;
 	if (!act)
 		return 0;
 	act->call = 0;
@@ -339,16 +338,10 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_renamed, struct pt_regs *regs, long result)
 {
 	u64 call = BPF_CORE_READ(regs, orig_ax);
-	struct given *from, *to;
-	struct es_control *page;
-	struct act *act;
+	struct es_control *page = control_of_rename(call);
+	struct given *from = page ? name_number(0) : 0, *to = page ? name_number(1) : 0;
+	struct act *act = from && to ? act_new(page) : 0;
 
-	if (!is_rename(call))
-		return 0;
-	page = control_for(EVENT_RENAME);
-	from = name_number(0);
-	to = name_number(1);
-	act = page && from && to && !is_compat() ? act_new(page) : 0;
 	if (!act)
 		return 0;
 	if (result != 0) {
