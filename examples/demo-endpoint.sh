@@ -68,7 +68,7 @@ act_thousand() {
 		fail "brief processes" "each of the $total once" "$missing not seen, $(wc -l <"$work/seen") lines"
 	[ "$nameless" = 0 ] && [ "$lost" = 0 ] ||
 		fail "brief processes" "none without a path, none lost" "$nameless without, $lost lost"
-	did "$total programs came and went, $short within a millisecond (median $median us): $total seen, $lost lost, $nameless without a path"
+	did "$total programs came and went, $short had ended within a millisecond of being there (median $median us after their caller went on): $total seen, $lost lost, $nameless without a path"
 }
 
 reload() { as-user alice "$program" reload >>"$log" 2>&1 || fail "reload" "exit 0" "$(tail -n 1 "$log")"; }
